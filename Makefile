@@ -1,0 +1,62 @@
+# kernelet's few verbs. `PYTHON=python3.13 make test` uses another Python; everything made stays in .venv and build.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
+# Named after the Python: with another one, .venv is made anew.
+MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
+
+.PHONY: help run lab test check lint types bench cov clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run    execute examples/tour.ipynb on kernelet and show what came out"
+	@echo "make lab    open the examples in JupyterLab"
+	@echo "make test   run the tests"
+	@echo "make check  lint, types and test: what has to pass before a commit"
+	@echo "make bench  measure kernelet beside other kernels"
+	@echo "make cov    run the tests and show the lines they missed"
+	@echo "make clean  remove what make made"
+
+run: $(VENV)/has-run
+	$(BIN)/python examples/run_tour.py
+
+lab: $(VENV)/has-lab
+	$(BIN)/jupyter lab --notebook-dir=examples --LabApp.default_url=/lab/tree/tour.ipynb $(ROOT_TOO)
+
+test: $(VENV)/has-dev
+	$(BIN)/python -m pytest
+
+check: lint types test
+
+lint: $(VENV)/has-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/has-dev
+	$(BIN)/mypy
+
+bench: $(VENV)/has-bench
+	$(BIN)/python benchmarks/run.py
+
+cov: $(VENV)/has-dev
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+
+# One stamp per set of extras: a second run installs nothing, unless pyproject.toml is newer.
+$(VENV)/has-run: EXTRAS := run
+$(VENV)/has-lab: EXTRAS := lab
+$(VENV)/has-dev: EXTRAS := test,browser,dev
+$(VENV)/has-bench: EXTRAS := bench
+$(VENV)/has-run $(VENV)/has-lab $(VENV)/has-dev $(VENV)/has-bench: $(MADE) pyproject.toml
+	@echo "installing kernelet[$(EXTRAS)] into $(VENV)"
+	@$(PIP) -e ".[$(EXTRAS)]"
+	@touch $@
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kernelet needs Python 3.11 or newer; this is " + sys.version)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,53 @@
+"""The command line: `python -m kernelet -f conn.json` runs a kernel, `kernelet install` installs its spec."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+USAGE = """\
+usage: kernelet -f FILE [options]     run a kernel on the connection that FILE describes
+       kernelet [options]             run a kernel on a connection of its own, and say which
+       kernelet install [options]     install the kernelspec (kernelet install --help)
+       kernelet --version | --help
+
+options are ipykernel's: --profile=NAME, --matplotlib=inline, --IPKernelApp.exec_lines='[...]', --InteractiveShell.*,
+--ip=ADDRESS, --transport=tcp|ipc, --shell=PORT (also --iopub, --stdin, --control, --hb), --debug, and any
+--Class.trait=value
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line (without the program's name) and return its exit status."""
+    if argv is None:
+        argv = sys.argv[1:]
+    if "--version" in argv[:1]:
+        from . import __version__
+
+        print(__version__)
+        return 0
+    if argv[:1] in (["--help"], ["-h"], ["help"]):
+        print(USAGE, end="")
+        return 0
+    if argv[:1] == ["install"]:
+        from .launch.spec import main as install
+
+        return install(argv[1:])
+    return run_kernel(argv)
+
+
+def run_kernel(argv: list[str]) -> int:
+    """Run a kernel to its end. Never returns once it ran: what user code left running must not hold the process."""
+    # `python -m` puts the working directory first; IPython decides whether it belongs on the path.
+    if sys.path and sys.path[0] == os.getcwd():
+        del sys.path[0]
+    from .kernel.process import run
+
+    status = run(argv)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
