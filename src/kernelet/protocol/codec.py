@@ -1,0 +1,214 @@
+"""Frames <-> messages: JSON with its corner cases, HMAC signatures, and the guard against replays.
+
+Runs in any thread: the wire decodes, lanes encode. Owns the key, the session id and the counter of message ids.
+Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+from .message import PROTOCOL_VERSION, Buffer, Channel, Content, Message
+
+DELIMITER = b"<IDS|MSG>"
+# Requests remembered against replay; the oldest tenth is forgotten when it is full.
+REPLAY_LIMIT = 65536
+_REQUIRED = ("msg_id", "msg_type", "session")
+
+
+class MalformedMessage(ValueError):
+    """Frames that are not a message of ours: the text says what is wrong. They are dropped and logged."""
+
+
+def json_default(value: Any) -> Any:
+    """Return a JSON-able stand-in for `value`.
+
+    Bytes become base64 text, dates ISO-8601, numbers of foreign types (numpy) their Python value, arrays and other
+    iterables lists. Raises TypeError for anything else, in the thread of the code that sends it.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "__index__"):
+        return value.__index__()
+    if hasattr(value, "__float__"):
+        return float(value)
+    if hasattr(value, "__fspath__"):
+        return value.__fspath__()
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} {value!r:.60} is not JSON serializable")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default).encode
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """Return `text` with surrogate pairs joined and lone surrogates as U+FFFD.
+
+    JSON can carry a lone surrogate, but strict readers (Rust, files written as UTF-8) then lose the whole message.
+    """
+    if text.isascii() or not _SURROGATES.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _clean(value: Any) -> Any:
+    """Return `value` with what JSON cannot say (NaN, infinities, lone surrogates) replaced, recursively."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, dict):
+        return {clean_text(key) if isinstance(key, str) else key: _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return _clean(json_default(value))
+
+
+def dumps(value: Any) -> bytes:
+    """Return `value` as UTF-8 JSON.
+
+    Raises TypeError when something in it has no JSON form, ValueError when it contains itself.
+    """
+    try:
+        return _encode(value).encode()
+    except ValueError as error:  # NaN, or a lone surrogate (UnicodeEncodeError), or a circular reference
+        try:
+            return _encode(_clean(value)).encode()
+        except RecursionError:
+            raise error from None
+
+
+def loads(raw: bytes) -> Any:
+    """Return the value of JSON text. Raises MalformedMessage."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage(f"not JSON: {error}") from None
+
+
+def loads_object(raw: bytes, name: str) -> dict[str, Any]:
+    """Return the JSON object in `raw`. Raises MalformedMessage naming the part of the message."""
+    value = loads(raw)
+    if not isinstance(value, dict):
+        raise MalformedMessage(f"{name} is not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+class Codec:
+    """Signs and encodes what we send; verifies and decodes what we get. One for the process: it has one session id."""
+
+    def __init__(
+        self, key: bytes, scheme: str, session: str, clock: Callable[[], str], username: str = "kernelet"
+    ) -> None:
+        """`scheme` is `hmac-<hash>`; an empty `key` turns signing off; `clock` returns the current ISO-8601 date.
+
+        Raises ValueError for an unknown scheme.
+        """
+        self.session = session
+        self.username = username
+        self._clock = clock
+        self._ids = itertools.count(1)
+        self._seen: dict[bytes, None] = {}
+        prefix, _, digest = scheme.partition("-")
+        if prefix != "hmac" or not digest:
+            raise ValueError(f"signature_scheme {scheme!r} is not of the form hmac-<hash>")
+        self._mac = hmac.new(key, digestmod=digest) if key else None
+
+    def sign(self, parts: Iterable[Buffer]) -> bytes:
+        """Return the hex signature over the four JSON frames, or b"" without a key."""
+        if self._mac is None:
+            return b""
+        mac = self._mac.copy()
+        for part in parts:
+            mac.update(part)
+        return mac.hexdigest().encode()
+
+    def header(self, msg_type: str) -> dict[str, Any]:
+        """Return a new header for a message that we send."""
+        return {
+            "msg_id": f"{self.session}_{next(self._ids)}",
+            "msg_type": msg_type,
+            "username": self.username,
+            "session": self.session,
+            "date": self._clock(),
+            "version": PROTOCOL_VERSION,
+        }
+
+    def encode(
+        self,
+        msg_type: str,
+        content: Content,
+        parent_raw: bytes = b"{}",
+        metadata: dict[str, Any] | None = None,
+        buffers: Sequence[Buffer] = (),
+        header: dict[str, Any] | None = None,
+    ) -> list[Buffer]:
+        """Return the frames from the delimiter on: delimiter, signature, four JSON frames, buffers.
+
+        Raises TypeError or ValueError when the content or metadata has no JSON form.
+        """
+        parts = (
+            dumps(header or self.header(msg_type)),
+            parent_raw,
+            dumps(metadata) if metadata else b"{}",
+            dumps(content),
+        )
+        return [DELIMITER, self.sign(parts), *parts, *buffers]
+
+    def decode(self, channel: Channel, frames: Sequence[Buffer]) -> Message:
+        """Return the message in `frames` (idents, delimiter, signature, 4 JSON frames, buffers).
+
+        Raises MalformedMessage when there is no delimiter, the signature is wrong or was seen before, or the header
+        is no JSON object with the required strings.
+        """
+        try:
+            at = frames.index(DELIMITER)
+        except ValueError:
+            raise MalformedMessage("no delimiter") from None
+        if len(frames) < at + 6:
+            raise MalformedMessage(f"{len(frames) - at - 1} frames after the delimiter, at least 5 needed")
+        signature, header_raw, parent_raw, metadata_raw, content_raw = map(bytes, frames[at + 1 : at + 6])
+        if self._mac is not None:
+            self._verify(signature, (header_raw, parent_raw, metadata_raw, content_raw))
+        header = loads_object(header_raw, "header")
+        for name in _REQUIRED:
+            if not isinstance(header.get(name), str):
+                raise MalformedMessage(f"header has no text {name!r}")
+        return Message(
+            channel,
+            tuple(map(bytes, frames[:at])),
+            header,
+            header_raw,
+            parent_raw,
+            metadata_raw,
+            content_raw,
+            tuple(map(memoryview, frames[at + 6 :])),
+            loads,
+        )
+
+    def _verify(self, signature: bytes, parts: Sequence[bytes]) -> None:
+        if not signature:
+            raise MalformedMessage("unsigned message")
+        if signature in self._seen:
+            raise MalformedMessage("replayed message (signature seen before)")
+        if not hmac.compare_digest(self.sign(parts), signature):
+            raise MalformedMessage("bad signature")
+        self._seen[signature] = None
+        if len(self._seen) > REPLAY_LIMIT:
+            for old in list(itertools.islice(self._seen, REPLAY_LIMIT // 10)):
+                del self._seen[old]

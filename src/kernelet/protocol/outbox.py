@@ -1,0 +1,120 @@
+"""The outbox: the one FIFO of everything the kernel says, in which adjacent text of one stream and parent merges.
+
+Pure: time is an argument and there is no lock; `runtime.wire.Wire` guards it. Because text and frames share one
+queue, the order of output is structural and nothing ever needs to be flushed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .message import Buffer, Channel, Parent
+
+# A partial line is visible this long after it was written, at the latest (plus one wake-up).
+HOLD_S = 0.02
+# A text message stops growing here; above it JupyterLab's server counts one message per chunk rather than one forever.
+MERGE_LIMIT_CHARS = 1 << 20
+
+
+@dataclass(slots=True)
+class Text:
+    """Text of one stream and one parent, still growing while it is the last item."""
+
+    name: str
+    parent: Parent
+    deadline: float
+    parts: list[str] = field(default_factory=list)
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """A finished message: all its frames, for one channel."""
+
+    channel: Channel
+    frames: list[Buffer]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Something the wire does once all before it has left, and before anything behind it leaves."""
+
+    call: Callable[[], None]
+
+
+Item = Text | Frames | Barrier
+
+
+class Outbox:
+    """Not thread-safe by itself. `size` counts the characters and bytes that wait."""
+
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put_text(self, name: str, parent: Parent, text: str, now: float) -> float:
+        """Append text, merging it with the last item where stream and parent are the same.
+
+        Returns the time in seconds (of the clock of `now`) at which it must have left.
+        """
+        last = self._items[-1] if self._items else None
+        if not (
+            isinstance(last, Text) and last.parent is parent and last.name == name and last.size < MERGE_LIMIT_CHARS
+        ):
+            last = Text(name, parent, now + HOLD_S)
+            self._items.append(last)
+        last.parts.append(text)
+        last.size += len(text)
+        self.size += len(text)
+        return last.deadline
+
+    def put(self, item: Frames | Barrier) -> None:
+        """Append a finished message or a barrier; text before it may leave at once."""
+        self._items.append(item)
+        if isinstance(item, Frames):
+            self.size += item.size
+
+    def take(self, now: float) -> Item | None:
+        """Remove and return the next item that may leave at `now`, or None.
+
+        Text that is the last item stays until its deadline, so that more can join it.
+        """
+        if not self._items:
+            return None
+        first = self._items[0]
+        if isinstance(first, Text):
+            if len(self._items) == 1 and first.deadline > now and first.size < MERGE_LIMIT_CHARS:
+                return None
+            self.size -= first.size
+        elif isinstance(first, Frames):
+            self.size -= first.size
+        return self._items.popleft()
+
+    def put_back(self, item: Item) -> None:
+        """Undo the last `take`: the item could not be sent now."""
+        self._items.appendleft(item)
+        if not isinstance(item, Barrier):
+            self.size += item.size
+
+    def release(self) -> None:
+        """Let held text leave at the next `take`, whatever its deadline."""
+        if self._items and isinstance(self._items[-1], Text):
+            self._items[-1].deadline = 0.0
+
+    def deadline(self) -> float | None:
+        """Return when held text must leave, 0.0 when something may leave now, None when nothing waits."""
+        if not self._items:
+            return None
+        first = self._items[0]
+        return first.deadline if isinstance(first, Text) and len(self._items) == 1 else 0.0
+
+    def clear(self) -> None:
+        """Forget everything: in a forked child, where the parent sends what it holds."""
+        self._items.clear()
+        self.size = 0
