@@ -1,0 +1,1 @@
+"""Floor 1: threads and sockets. Knows no IPython."""

@@ -1,0 +1,72 @@
+"""Asks the person at the front end for a line: input_request out, input_reply back.
+
+`ask` may be called from any thread, one asks at a time; `answer` is called by the wire thread.
+Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-stdin-router-dealer-channel
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from ..protocol.codec import MalformedMessage, loads_object
+from ..protocol.message import Message
+from .attribution import Attribution
+from .wire import Wire
+
+# What front ends send for Ctrl-D.
+_END_OF_FILE = "\x04"
+
+
+class StdinRefused(RuntimeError):
+    """The client that sent the request said allow_stdin=False, or there is none."""
+
+
+class Asker:
+    """Owns the stdin channel's replies."""
+
+    def __init__(self, wire: Wire, attribution: Attribution) -> None:
+        self._wire = wire
+        self._attribution = attribution
+        self._lock = threading.Lock()
+        # Not a Condition: SimpleQueue.get waits in C and is still interrupted by a signal in the main thread.
+        self._replies: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def ask(self, prompt: str, password: bool = False) -> str:
+        """Return the line that the client of the current request sends.
+
+        Raises StdinRefused, EOFError for Ctrl-D, KeyboardInterrupt when interrupted (main thread).
+        """
+        parent = self._attribution.current()
+        if not parent.allow_stdin or not parent.idents:
+            raise StdinRefused
+        with self._lock:
+            while not self._replies.empty():  # answers to a question that was interrupted
+                self._replies.get()
+            asked = self._wire.send("stdin", "input_request", {"prompt": prompt, "password": password}, parent)
+            while True:
+                value = self._value(self._replies.get(), str(asked["msg_id"]))
+                if value == _END_OF_FILE:
+                    raise EOFError
+                if value is not None:
+                    return value
+
+    def answer(self, message: Message) -> None:
+        """Take a message of the stdin channel. Wire thread."""
+        if message.msg_type == "input_reply":
+            self._replies.put(message)
+        else:
+            self._wire.log("warning", f"dropped a message on stdin: {message.msg_type!r} is no input_reply")
+
+    def _value(self, reply: Message, msg_id: str) -> str | None:
+        """Return the line in a reply, None when it answers another question or says nothing."""
+        try:
+            asked = loads_object(reply.parent_raw, "parent_header").get("msg_id")
+            value = loads_object(reply.content_raw, "content").get("value")
+        except MalformedMessage as error:
+            self._wire.log("warning", f"dropped an input_reply: {error}")
+            return None
+        if asked not in (None, msg_id) or not isinstance(value, str):
+            self._wire.log("warning", "dropped an input_reply that answers another question or has no text value")
+            return None
+        return value

@@ -1,0 +1,91 @@
+"""Capture of file descriptors 1 and 2: what subprocesses, `os.system`, C code and forked children write reaches the
+cell.
+
+The wire reads the pipes when they are readable; a lane drains them when a cell ends and before it writes itself, so
+that text keeps its place among what Python prints. Any thread, guarded by one lock.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import threading
+from typing import Final
+
+from .attribution import Attribution
+from .wire import Wire
+
+_CHUNK: Final = 1 << 16
+# As much as an unprivileged process may ask for: C code that holds the GIL cannot be read meanwhile.
+_PIPE_BYTES: Final = 1 << 20
+# At most this much in one go: a child that never stops must not keep a cell from ending.
+_DRAIN_CHUNKS: Final = 32
+
+
+class _Stream:
+    def __init__(self, name: str, fd: int) -> None:
+        self.name = name
+        self.fd = fd
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            try:
+                fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            except OSError:  # over the user's quota of pipe pages: the default of 64 KiB stays
+                pass
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def redirect(self) -> None:
+        os.dup2(self._writer, self.fd)
+        os.close(self._writer)
+
+
+class Capture:
+    """Pipes for fds 1 and 2. Nothing is captured before `redirect`: what start-up says goes to whoever started us."""
+
+    def __init__(self) -> None:
+        self._streams = [_Stream("stdout", 1), _Stream("stderr", 2)]
+        self._lock = threading.Lock()
+        self._wire: Wire | None = None
+        self._attribution: Attribution | None = None
+
+    def attach(self, wire: Wire, attribution: Attribution) -> None:
+        """Let `wire` read the pipes. Before the wire starts."""
+        self._wire, self._attribution = wire, attribution
+        for stream in self._streams:
+            wire.watch(stream.reader, self.drain)
+
+    def redirect(self) -> None:
+        """Send fds 1 and 2 into the pipes from now on. Main thread."""
+        for stream in self._streams:
+            stream.redirect()
+
+    def drain(self) -> None:
+        """Queue what has been written to the descriptors, as output of the newest cell. Any thread."""
+        if self._wire is None or self._attribution is None:
+            return
+        with self._lock:
+            for stream in list(self._streams):
+                self._drain_one(stream, self._wire, self._attribution)
+
+    def _drain_one(self, stream: _Stream, wire: Wire, attribution: Attribution) -> None:
+        for _ in range(_DRAIN_CHUNKS):
+            try:
+                data = os.read(stream.reader, _CHUNK)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            text = stream.decoder.decode(data, final=not data)
+            if text:
+                wire.put_text(stream.name, attribution.latest, text)
+            if not data:  # every writer is gone: user code closed the descriptor
+                self._streams.remove(stream)
+                wire.barrier(lambda: wire.unwatch(stream.reader))
+                return
+
+    def forget(self) -> None:
+        """In a forked child: the parent reads the pipes."""
+        self._lock = threading.Lock()
+        self._wire = None

@@ -1,0 +1,98 @@
+"""SIGINT, decided in one place: what an interrupt does depends only on what the main thread is doing.
+
+One handler for the life of the process, main thread. It asks in order:
+- inside our own locked code (wire, outbox, codec)? try again a moment later, so that no output is half written;
+- an await cell whose loop sleeps? cancel the cell (`cancel`), since nothing raised in a selector reaches it;
+- user code on the stack (a sync cell, a task, a callback)? raise KeyboardInterrupt in it;
+- a request between its start and its user code? remember, and raise when the user code begins;
+- else ignore: a stray SIGINT never kills an idle kernel.
+
+Source of the traps: trio `_core/_ki.py`; ipykernel#881 (an interrupt that does not wake the selector).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SHIELDED = ("kernelet.protocol.", "kernelet.runtime.wire", "kernelet.runtime.capture", "kernelet.runtime.lane")
+_LOOP_MACHINERY = ("asyncio.", "selectors", "kernelet.runtime.parking", "uvloop")
+_LOOK_DEPTH = 6
+_interruptible: set[CodeType] = set()
+
+
+def interruptible(function: Function) -> Function:
+    """Mark a function of a shielded module in which a KeyboardInterrupt may be raised, because it waits."""
+    _interruptible.add(function.__code__)
+    return function
+
+
+def _shielded(frame: FrameType | None) -> bool:
+    for _ in range(_LOOK_DEPTH):
+        if frame is None or frame.f_code in _interruptible:
+            return False
+        if str(frame.f_globals.get("__name__")).startswith(_SHIELDED):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _loop_sleeps(frame: FrameType | None) -> bool:
+    """Whether the innermost code is the event loop's own, and not a task's or a callback's."""
+    return frame is None or str(frame.f_globals.get("__name__")).startswith(_LOOP_MACHINERY)
+
+
+class Interrupts:
+    """The main thread's state, as far as an interrupt is concerned. Main thread only."""
+
+    def __init__(self) -> None:
+        # The await cell that runs now: call this to cancel it. Set by the parked loop.
+        self.cancel: Callable[[], None] | None = None
+        # The idle loop turns now: only background tasks can be on the stack.
+        self.idle = False
+        self._handling = False
+        self._pending = False
+        self._user = False
+
+    def install(self) -> None:
+        """Take SIGINT; again after every cell, in case user code took it. Does nothing outside the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGINT) != self._on_sigint:
+            signal.signal(signal.SIGINT, self._on_sigint)
+
+    def begin_request(self) -> None:
+        """From here to `end_request`, an interrupt outside user code is remembered for the user code to come."""
+        self._pending = False
+        self._handling = True
+
+    def end_request(self) -> None:
+        """Forget an interrupt that came too late."""
+        self._handling = self._pending = False
+
+    def run_user_code(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call `function`; an interrupt raises KeyboardInterrupt in it, or here."""
+        outer = self._user
+        try:
+            self._user = True
+            if self._pending:
+                self._pending = False
+                raise KeyboardInterrupt
+            return function(*args, **kwargs)
+        finally:
+            self._user = outer
+
+    def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
+        if _shielded(frame):
+            signal.raise_signal(signal.SIGINT)
+        elif self.cancel is not None and _loop_sleeps(frame):
+            self.cancel()
+        elif self._user or self.cancel is not None or (self.idle and not _loop_sleeps(frame)):
+            raise KeyboardInterrupt
+        elif self._handling:
+            self._pending = True

@@ -1,0 +1,368 @@
+"""The wire: the one thread that owns every socket. In: receive, verify, route. Out: drain the outbox, in order.
+
+`write`, `send` and `barrier` may be called from any thread; the rest runs in the wire thread. Producers wake the wire
+by an eventfd, and only when it would otherwise look too late: an idle kernel makes no wake-ups, and a short cell
+makes one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket as socketlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+import zmq
+
+from ..protocol.codec import Codec, MalformedMessage, clean_text
+from ..protocol.message import Buffer, Channel, Content, Message, Parent
+from ..protocol.outbox import Barrier, Frames, Outbox, Text
+from .interrupt import interruptible
+from .log import Log
+from .sockets import Heartbeat, Sockets, mark_service_thread
+
+# How long busy, execute_input and the reply before an idle may wait to leave in one go with what follows.
+LAZY_S = 0.01
+# After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
+LOOK_AGAIN_S = 0.004
+# Over this many waiting bytes (and characters) writers wait: output is never dropped and memory stays bounded.
+FULL_BYTES = 32 << 20
+# A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
+STALL_S = 20.0
+_COPY_BELOW = 1 << 16
+_RECEIVE_AT_MOST = 256
+_NEVER = float("inf")
+
+Receiver = Callable[[Message], None]
+
+
+class Wire:
+    """Owns the sockets from `start` on. `receive` is called in the wire thread with every verified message."""
+
+    def __init__(self, sockets: Sockets, codec: Codec, receive: Receiver, log: Log) -> None:
+        self.codec = codec
+        self.log = log
+        self.sockets = sockets
+        self.thread = threading.Thread(target=self._run, name="kernelet-wire", daemon=True)
+        mark_service_thread(self.thread)
+        self._receive = receive
+        self._iopub = sockets.by_name["iopub"]
+        self._inbound: dict[zmq.Socket[bytes], Channel] = {
+            sockets.by_name["control"]: "control",
+            sockets.by_name["shell"]: "shell",
+            sockets.by_name["stdin"]: "stdin",
+        }
+        self._outbox = Outbox()
+        # RLock: a __del__ that prints may run inside put_text, in the same thread.
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        self._look_at = _NEVER
+        self._wake_r, self._wake_w = _wake_pair()
+        self._poller = zmq.Poller()
+        self._fds: dict[int, Callable[[], None]] = {}
+        self._paused: set[int] = set()
+        self._stopped = False
+        self._blocked_since: float | None = None
+        self._expecting = False
+        self._heartbeat = Heartbeat(sockets.by_name["hb"])
+
+    # -- any thread ------------------------------------------------------------------------------------------------
+
+    def write(self, name: str, parent: Parent, text: str) -> None:
+        """Queue text of a stream; waits while too much is queued. Any thread."""
+        self.put_text(name, parent, text)
+        if self._outbox.size > FULL_BYTES:
+            self.wait_for_room()
+
+    def put_text(self, name: str, parent: Parent, text: str) -> None:
+        """Queue text of a stream and never wait. Any thread."""
+        with self._lock:
+            deadline = self._outbox.put_text(name, parent, text, time.monotonic())
+            if deadline < self._look_at:
+                self._wake()
+
+    def publish(
+        self,
+        msg_type: str,
+        content: Content,
+        parent: Parent,
+        *,
+        metadata: dict[str, Any] | None = None,
+        buffers: Sequence[Buffer] = (),
+        topic: str | None = None,
+        lazy: bool = False,
+    ) -> None:
+        """Queue a message for IOPub, encoded here and now. Any thread.
+
+        `lazy` lets it wait up to LAZY_S for what follows. Raises TypeError or ValueError when it has no JSON form.
+        """
+        frames = self.codec.encode(msg_type, content, parent.raw, metadata, buffers)
+        self._put("iopub", [(topic or f"kernel.{self.codec.session}.{msg_type}").encode(), *frames], lazy)
+        if self._outbox.size > FULL_BYTES:
+            self.wait_for_room()
+
+    def send(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: Content,
+        parent: Parent,
+        *,
+        metadata: dict[str, Any] | None = None,
+        lazy: bool = False,
+    ) -> dict[str, Any]:
+        """Queue a message to the client that sent `parent`, and return its header. Any thread; never waits."""
+        header = self.codec.header(msg_type)
+        frames = self.codec.encode(msg_type, content, parent.raw, metadata, (), header)
+        self._put(channel, [*parent.idents, *frames], lazy)
+        return header
+
+    def send_frames(self, channel: Channel, frames: Sequence[Buffer]) -> None:
+        """Queue frames that are already signed (for code that brings its own session). Any thread."""
+        self._put(channel, list(frames), False)
+
+    def barrier(self, call: Callable[[], None]) -> None:
+        """Call `call` in the wire thread after all that is queued has left and before anything queued later does."""
+        with self._lock:
+            self._outbox.put(Barrier(call))
+            self._wake()
+
+    def release(self) -> None:
+        """Let held text leave now. Any thread."""
+        with self._lock:
+            self._outbox.release()
+            if len(self._outbox):
+                self._wake()
+
+    @interruptible
+    def wait_for_room(self) -> None:
+        """Wait until the outbox is half empty. Returns at once in the wire thread and when the wire has stopped."""
+        if threading.current_thread() is self.thread:
+            return
+        with self._lock:
+            self._wake()
+            while self._outbox.size > FULL_BYTES // 2 and not self._stopped:
+                self._room.wait()
+
+    def watch(self, fd: int, ready: Callable[[], None]) -> None:
+        """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
+        self._fds[fd] = ready
+        self._poller.register(fd, zmq.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop watching `fd`. Wire thread only."""
+        if self._fds.pop(fd, None) and fd not in self._paused:
+            self._poller.unregister(fd)
+        self._paused.discard(fd)
+
+    def start(self) -> None:
+        """Start the wire and the heartbeat."""
+        for socket in self._inbound:
+            self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._iopub, zmq.POLLIN)
+        self._poller.register(self._wake_r, zmq.POLLIN)
+        self._heartbeat.start()
+        self.thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Send all that is queued, close the sockets, and wait for that at most `timeout_s`."""
+        self.barrier(self._stop)
+        if threading.current_thread() is not self.thread:
+            self.thread.join(timeout_s)
+
+    def forget(self) -> None:
+        """In a forked child: drop what the parent will send, and never touch its sockets."""
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        self._outbox.clear()
+        self._stopped = True
+
+    def _put(self, channel: Channel, frames: list[Buffer], lazy: bool) -> None:
+        size = sum(map(len, frames))
+        with self._lock:
+            if self._stopped:
+                return
+            self._outbox.put(Frames(channel, frames, size))
+            if not lazy or time.monotonic() + LAZY_S < self._look_at:
+                self._wake()
+
+    def _wake(self) -> None:
+        """Make the wire look now, unless it will anyway. With the lock held."""
+        if self._look_at > 0.0 and not self._stopped:
+            self._look_at = 0.0
+            os.write(self._wake_w, b"\1\0\0\0\0\0\0\0")
+
+    # -- wire thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped:
+                self._turn(self._poller.poll(self._timeout_ms()))
+        except BaseException:  # noqa: BLE001  # without its wire the kernel is deaf and dumb
+            self.log.crash("the wire broke; the kernel ends")
+            os._exit(70)
+        self._close()
+
+    def _turn(self, events: Iterable[tuple[Any, int]]) -> None:
+        self._look_at = 0.0
+        for ready, _ in events:
+            if isinstance(ready, int):
+                if ready == self._wake_r:
+                    os.read(self._wake_r, 8)
+                elif ready in self._fds:
+                    self._fds[ready]()
+            elif ready is self._iopub:
+                self._welcome()
+            else:
+                self._receive_from(ready, _RECEIVE_AT_MOST)
+        self._drain()
+
+    def _timeout_ms(self) -> int | None:
+        """Decide when to look at the outbox next, and return how long to poll until then (None: for ever)."""
+        now = time.monotonic()
+        with self._lock:
+            deadline = self._outbox.deadline()
+            if deadline is None and not self._expecting:
+                self._look_at = _NEVER
+                return None
+            if self._blocked_since is not None:
+                self._look_at = 0.0
+                return 2
+            look_at = _NEVER if deadline is None else deadline
+            if self._expecting:
+                look_at = min(look_at, now + LOOK_AGAIN_S)
+                self._expecting = False
+            self._look_at = look_at
+        # Up to the next millisecond, never down: polling with 0 until the deadline would spin.
+        return int((look_at - now) * 1000) + 1 if look_at > now else 0
+
+    def _receive_from(self, socket: zmq.Socket[bytes], at_most: int) -> None:
+        channel = self._inbound[socket]
+        for _ in range(at_most):
+            try:
+                frames = _receive_frames(socket)
+            except zmq.Again:
+                return
+            try:
+                message = self.codec.decode(channel, frames)
+            except MalformedMessage as error:
+                self.log("warning", f"dropped a message on {channel}: {error}")
+                continue
+            self._expecting = True
+            self._receive(message)
+
+    def receive_all(self) -> None:
+        """Receive everything that has reached the shell socket. Wire thread only, in a barrier."""
+        shell = self.sockets.by_name["shell"]
+        while int(shell.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._receive_from(shell, _RECEIVE_AT_MOST)
+
+    def _welcome(self) -> None:
+        """Answer subscriptions with iopub_welcome (JEP 65)."""
+        while True:
+            try:
+                frame = self._iopub.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._iopub.setsockopt(zmq.XPUB_NODROP, 1)  # the set of subscribers changed: wait for slow ones again
+            if frame[:1] != b"\x01":
+                continue
+            topic = frame[1:]
+            content = {"subscription": topic.decode(errors="replace")}
+            try:
+                self._iopub.send_multipart([topic, *self.codec.encode("iopub_welcome", content)], zmq.NOBLOCK)
+            except zmq.Again:
+                self.log("warning", "a subscriber got no iopub_welcome: another one is not reading")
+
+    def _drain(self) -> None:
+        while not self._stopped:
+            with self._lock:
+                item = self._outbox.take(time.monotonic())
+            if item is None:
+                break
+            if isinstance(item, Barrier):
+                item.call()
+            elif not self._send(item):
+                with self._lock:
+                    self._outbox.put_back(item)
+                break
+            else:
+                self._blocked_since = None
+        with self._lock:
+            roomy = self._outbox.size <= FULL_BYTES // 2
+            if roomy:
+                self._room.notify_all()
+        self._pause_fds(not roomy)
+
+    def _send(self, item: Text | Frames) -> bool:
+        """Send one item; False when a subscriber's queue is full and we still wait for it."""
+        if isinstance(item, Text):
+            channel: Channel = "iopub"
+            content = {"name": item.name, "text": clean_text("".join(item.parts))}
+            frames = [f"stream.{item.name}".encode(), *self.codec.encode("stream", content, item.parent.raw)]
+            size = item.size
+        else:
+            channel, frames, size = item.channel, item.frames, item.size
+        socket = self.sockets.by_name[channel]
+        try:
+            socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
+            return True
+        except zmq.Again:
+            now = time.monotonic()
+            self._blocked_since = self._blocked_since or now
+            if channel == "iopub" and now - self._blocked_since > STALL_S:
+                self.log("warning", f"a subscriber took nothing for {STALL_S:.0f} s; it loses messages from now on")
+                self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
+            return False
+        except zmq.ZMQError as error:
+            # EHOSTUNREACH and its kin: the client is gone, and with it whoever wanted this.
+            self.log("warning", f"could not send on {channel}: {error.strerror}")
+            return True
+
+    def _pause_fds(self, pause: bool) -> None:
+        """Stop reading captured descriptors while the outbox is full: their writers then wait on the pipe."""
+        for fd in self._fds:
+            if pause and fd not in self._paused:
+                self._poller.unregister(fd)
+                self._paused.add(fd)
+            elif not pause and fd in self._paused:
+                self._poller.register(fd, zmq.POLLIN)
+                self._paused.discard(fd)
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            self._room.notify_all()
+
+    def _close(self) -> None:
+        for name, socket in self.sockets.by_name.items():
+            if name != "hb":
+                socket.close()
+        self.sockets.context.term()
+        os.close(self._wake_r)
+        if self._wake_w != self._wake_r:
+            os.close(self._wake_w)
+
+
+def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer]:
+    """Receive one message without blocking; what follows the seven first frames (buffers, mostly) is not copied.
+
+    Raises zmq.Again when none is there.
+    """
+    frames: list[Buffer] = [socket.recv(zmq.NOBLOCK)]
+    while socket.getsockopt(zmq.RCVMORE):
+        frames.append(socket.recv() if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
+    return frames
+
+
+def _wake_pair() -> tuple[int, int]:
+    """Return descriptors to poll and to write to: one eventfd where there is one, else a socket pair."""
+    if hasattr(os, "eventfd"):
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return fd, fd
+    reader, writer = socketlib.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    return reader.detach(), writer.detach()
