@@ -1,0 +1,1 @@
+"""Floor 2: the IPython bridge, an implementation of the Language protocol."""

@@ -1,0 +1,78 @@
+"""IPython's configuration for the kernel: profile, config files, command-line traits, extensions, start-up code.
+
+The class is named IPKernelApp, and config reaches the shell under that name, because users' config files and options
+say `c.IPKernelApp.exec_lines`, and libraries look for `"IPKernelApp" in get_ipython().config`. Main thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from IPython.core.application import BaseIPythonApplication, base_aliases, base_flags
+from IPython.core.completer import IPCompleter
+from IPython.core.history import HistoryManager
+from IPython.core.profiledir import ProfileDir
+from IPython.core.shellapp import InteractiveShellApp, shell_aliases, shell_flags
+from traitlets import Bool, Unicode
+from traitlets.config import Config
+
+from ..runtime.host import Host
+from .shell import ZMQInteractiveShell
+
+
+class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
+    """Builds the shell from configuration. Does not own sockets: the connection was made before."""
+
+    name = "ipython-kernel"
+    description = "kernelet: a Jupyter kernel"
+    aliases = {**base_aliases, **shell_aliases}
+    flags = {**base_flags, **shell_flags}
+    classes = [  # type: ignore[assignment]  # any Configurable
+        ZMQInteractiveShell,
+        ProfileDir,
+        HistoryManager,
+        IPCompleter,
+    ]
+
+    connection_file = Unicode("", help="The file that the connection was read from.").tag(config=True)
+    quiet = Bool(True, help="Kept for configuration files; the kernel is always quiet.").tag(config=True)
+    capture_fd_output = Bool(True, help="Show what is written to file descriptors 1 and 2 in the cell.").tag(
+        config=True
+    )
+    no_stdout = Bool(False, help="Leave sys.stdout alone.").tag(config=True)
+    no_stderr = Bool(False, help="Leave sys.stderr alone.").tag(config=True)
+
+    def configure(self, host: Host, argv: Sequence[str]) -> None:
+        """Read command line, profile and config files. An option nobody knows is warned of and ignored."""
+        self.initialize(list(argv))
+        self.connection_file = os.path.abspath(host.connection_file)
+        self.update_config(_defaults(self.connection_file, self.config))
+
+    def init_crash_handler(self) -> None:
+        """Nothing: the kernel reports its own crashes."""
+
+    def make_shell(self, host: Host) -> ZMQInteractiveShell:
+        """Build the one shell of the process."""
+        self.init_path()
+        self.shell = ZMQInteractiveShell.instance(parent=self, profile_dir=self.profile_dir, host=host)
+        self.shell.configurables.append(self)  # type: ignore[arg-type]  # any Configurable
+        return self.shell
+
+    def run_startup(self) -> None:
+        """Enable GUI and matplotlib options, load extensions, run start-up files, exec_lines and exec_files."""
+        self.init_gui_pylab()
+        self.init_extensions()
+        self.init_code()
+
+
+def _defaults(connection_file: str, given: Any) -> Config:
+    """Return configuration that libraries look for, and defaults for a kernel where nothing else was given."""
+    config = Config()
+    config.IPKernelApp.connection_file = connection_file
+    # The exit path may save history from another thread, when main is stuck.
+    options = dict(given.HistoryManager.get("connection_options", {}) or {})
+    options.setdefault("check_same_thread", False)
+    config.HistoryManager.connection_options = options
+    return config

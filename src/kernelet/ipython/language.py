@@ -1,0 +1,255 @@
+"""IPython as a language of the kernel: execute, complete, inspect, is_complete, history, comms.
+
+Main thread; `close` in any.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextvars import Context, copy_context
+from typing import Any
+
+from IPython.core.interactiveshell import ExecutionResult
+from IPython.utils.tokenutil import token_at_cursor
+
+from ..protocol.message import Content, Parent
+from ..runtime.attribution import PARENT
+from ..runtime.host import Host
+from .app import IPKernelApp
+from .comms import CommManager
+from .completions import complete
+from .facade import IPythonKernel
+from .stdin import Stdin
+from .streams import OutStream, flush_foreign_streams
+
+
+class IPythonLanguage:
+    """Owns the shell and the one context in which all cells run, so that a ContextVar set in a cell stays set."""
+
+    def __init__(self, host: Host, argv: Sequence[str]) -> None:
+        self.host = host
+        self.context: Context = copy_context()
+        os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+        self._app = IPKernelApp.instance()
+        self._app.configure(host, argv)
+        self._redirect()
+        self.comms = CommManager(host)
+        self.shell = self._app.make_shell(host)
+        self.kernel = IPythonKernel(self)
+        self.shell.kernel = self.kernel
+        self.comms.install(self.kernel)
+        Stdin(host).install()
+        if "JPY_SESSION_NAME" in os.environ:
+            self.shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
+            self.shell.user_ns_hidden["__session__"] = os.environ["JPY_SESSION_NAME"]
+        self.host.parking.call(self._app.run_startup)
+
+    def _redirect(self) -> None:
+        """Put our streams in the place of sys.stdout and sys.stderr, and capture the descriptors under them."""
+        capture = self.host.capture if self._app.capture_fd_output else None
+        if capture is not None:
+            capture.redirect()
+        if not self._app.no_stdout:
+            sys.stdout = OutStream(self.host, "stdout", 1 if capture else None)
+        if not self._app.no_stderr:
+            sys.stderr = OutStream(self.host, "stderr", 2 if capture else None)
+
+    # -- execute ---------------------------------------------------------------------------------------------------
+
+    def execute(self, request: Any) -> Content:
+        """Run a cell and return the whole content of its reply."""
+        content, parent = request.content, request.parent
+        silent = bool(content.get("silent", False))
+        store_history = bool(content.get("store_history", not silent)) and not silent
+        self.host.attribution.latest = parent
+        self.context.run(PARENT.set, parent)
+        count = self.shell.execution_count
+        if not silent:
+            self.host.wire.publish(
+                "execute_input", {"code": content["code"], "execution_count": count}, parent, lazy=True
+            )
+        self.host.interrupts.begin_request()
+        try:
+            result = self._run(content["code"], store_history, silent, request.metadata)
+            reply = self._outcome(result)
+            expressions = self._expressions(content.get("user_expressions") or {}, reply)
+        except KeyboardInterrupt:  # it came between our code and the user's
+            reply, expressions = self._interrupted(), {}
+        finally:
+            self.host.interrupts.end_request()
+            self.host.interrupts.install()
+        self._leave_forked_child()
+        flush_foreign_streams()
+        self._drain()
+        reply["execution_count"] = count
+        reply["user_expressions"] = expressions
+        reply["payload"] = self.shell.take_payloads()
+        return reply
+
+    def _run(self, code: str, store_history: bool, silent: bool, metadata: dict[str, Any]) -> ExecutionResult:
+        # Looked up at each call: VS Code and others replace it on the instance.
+        run_cell = self.shell.run_cell
+        keywords: dict[str, Any] = {"store_history": store_history, "silent": silent}
+        cell_id = metadata.get("cellId")
+        if cell_id is not None:
+            keywords["cell_id"] = cell_id
+        run = self.host.parking.call
+        if self._awaits(code):
+            # Its task enters the context by itself; entered twice, a context refuses.
+            result: ExecutionResult = run(run_cell, code, **keywords)
+        else:
+            result = self.context.run(run, run_cell, code, **keywords)
+        return result
+
+    def _awaits(self, code: str) -> bool:
+        """Whether IPython will run this cell on our loop."""
+        if "await" not in code and "async" not in code and "%" not in code and "!" not in code:
+            return False
+        if self.shell.loop_runner != self.shell.run_on_loop:
+            return False
+        try:
+            transformed = self.shell.transform_cell(code)
+        except Exception:  # noqa: BLE001  # a transformer's own error: run_cell meets it again, and shows it
+            return False
+        return bool(self.shell.should_run_async(code, transformed_cell=transformed))
+
+    def _outcome(self, result: ExecutionResult) -> Content:
+        error = result.error_before_exec or result.error_in_exec
+        if error is None:
+            return {"status": "ok"}
+        shown = self.shell.traceback.shown
+        name, text, lines = shown if shown else (type(error).__name__, str(error), [])
+        return {
+            "status": "error",
+            "ename": name,
+            "evalue": text,
+            "traceback": lines,
+            "engine_info": {"engine_uuid": self.host.wire.codec.session, "engine_id": -1, "method": "execute"},
+        }
+
+    def _interrupted(self) -> Content:
+        content = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": ["KeyboardInterrupt"]}
+        self.host.wire.publish("error", dict(content), self.host.attribution.latest)
+        return {"status": "error", **content}
+
+    def _expressions(self, expressions: dict[str, str], reply: Content) -> dict[str, Any]:
+        """Evaluate user_expressions, unless the cell failed."""
+        if not expressions or reply["status"] != "ok":
+            return {}
+        evaluated: dict[str, Any] = self._in_cell_context(self.shell.user_expressions, expressions)
+        return evaluated
+
+    def _drain(self) -> None:
+        """Fetch what C code and subprocesses wrote, so that it comes before the reply."""
+        if self.host.capture is None:
+            return
+        ctypes = sys.modules.get("ctypes")
+        if ctypes is not None and hasattr(os, "fork"):
+            # C's own buffer of stdout: printf in a library that ctypes or numpy loaded.
+            ctypes.pythonapi.fflush(None) if hasattr(ctypes.pythonapi, "fflush") else None
+        self.host.capture.drain()
+
+    def _leave_forked_child(self) -> None:
+        """End a child that user code forked and that fell out of its cell: the parent goes on serving."""
+        if os.getpid() != self.kernel.pid:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+
+    # -- questions about code --------------------------------------------------------------------------------------
+
+    def complete(self, request: Any) -> Content:
+        reply: Content = self._in_cell_context(complete, self.shell, *_code_and_cursor(request.content))
+        return reply
+
+    def inspect(self, request: Any) -> Content:
+        code, cursor = _code_and_cursor(request.content)
+        detail = 1 if request.content.get("detail_level") == 1 else 0
+        name = token_at_cursor(code, cursor)
+        omit = tuple(request.content.get("omit_sections", ()))
+        try:
+            data = self._in_cell_context(self.shell.object_inspect_mime, name, detail_level=detail, omit_sections=omit)
+        except KeyError:
+            return {"found": False, "data": {}, "metadata": {}}
+        if not self.shell.enable_html_pager:
+            data.pop("text/html", None)
+        return {"found": True, "data": data, "metadata": {}}
+
+    def is_complete(self, request: Any) -> Content:
+        status, indent = self.shell.input_transformer_manager.check_complete(request.content["code"])
+        reply: Content = {"status": status}
+        if status == "incomplete":
+            reply["indent"] = " " * (indent or 0)
+        return reply
+
+    def history(self, request: Any) -> Content:
+        """Return history as [session, line, input] or [session, line, [input, output]]."""
+        get = request.content.get
+        manager = self.shell.history_manager
+        assert manager is not None
+        raw, output, kind = bool(get("raw", True)), bool(get("output", False)), get("hist_access_type")
+        if kind == "tail":
+            rows = manager.get_tail(_number(get("n")), raw=raw, output=output, include_latest=True)
+        elif kind == "range":
+            session = _number(get("session")) or 0
+            start, stop = _number(get("start")) or 1, _number(get("stop"))
+            rows = manager.get_range(session, start, stop, raw=raw, output=output)
+            if session == manager.session_number:
+                # IPython calls its own session 0; who asks by number gets the number.
+                rows = [(session, *row[1:]) for row in rows]
+        elif kind == "search":
+            pattern, number, unique = get("pattern") or "*", _number(get("n")), bool(get("unique", False))
+            rows = manager.search(pattern, raw=raw, output=output, n=number, unique=unique)
+        else:
+            raise ValueError(f"hist_access_type is {kind!r}, not tail, range or search")
+        return {"history": list(rows)}
+
+    # -- comms -----------------------------------------------------------------------------------------------------
+
+    def comm_info(self, request: Any) -> Content:
+        return {"comms": self.comms.info(request.content.get("target_name"))}
+
+    def comm(self, request: Any) -> None:
+        """Give a comm message to its comm, as code of the cells' context with the message as its parent."""
+        handler = getattr(self.comms, request.message.msg_type)
+        message = dict(request.parent.message)
+        self._with_parent(request.parent, handler, None, list(request.message.idents), message)
+        self._drain()
+
+    def _with_parent(self, parent: Parent, function: Any, *args: Any) -> Any:
+        before = self.context.get(PARENT)
+        self.context.run(PARENT.set, parent)
+        try:
+            self.host.interrupts.begin_request()
+            return self._in_cell_context(function, *args)
+        except KeyboardInterrupt:
+            self.host.wire.write("stderr", parent, "KeyboardInterrupt\n")
+            return None
+        finally:
+            self.host.interrupts.end_request()
+            self.context.run(PARENT.set, before)
+
+    def _in_cell_context(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.context.run(self.host.parking.call, function, *args, **kwargs)
+
+    # -- end -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Save the history. Any thread."""
+        manager = self.shell.history_manager
+        if manager is not None and manager.enabled:
+            manager.end_session()
+            manager.close()
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _code_and_cursor(content: Content) -> tuple[str, int]:
+    """Return code and cursor position in code points; without one, the end."""
+    code = content["code"]
+    cursor = content.get("cursor_pos")
+    return code, cursor if isinstance(cursor, int) and 0 <= cursor <= len(code) else len(code)

@@ -1,0 +1,94 @@
+"""The magics that only a kernel has: those that talk to its front end.
+
+Main thread, in a cell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from IPython.core import page
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magics.code import CodeMagics, MacroToEdit
+
+if TYPE_CHECKING:
+    from .shell import ZMQInteractiveShell
+
+
+@magics_class
+class KernelMagics(Magics):
+    """%edit, %clear, %less, %man, %connect_info, %autosave."""
+
+    shell: ZMQInteractiveShell
+
+    @line_magic
+    def edit(self, parameter_s: str = "", last_call: Any = ("", "")) -> None:
+        """Open a file, function, macro or a range of history in the front end's editor."""
+        options, arguments = self.parse_options(parameter_s, "prn:")
+        try:
+            filename, line_number, _ = CodeMagics._find_edit_target(self.shell, arguments, options, list(last_call))
+        except MacroToEdit:
+            raise UsageError("%edit cannot open a macro here; print it with %macro or print()") from None
+        if filename is None:
+            raise UsageError(f"nothing to edit: {arguments!r}")
+        payload = {
+            "source": "edit_magic",
+            "filename": os.path.abspath(filename),
+            "line_number": max(0, int(line_number or 0)),
+        }
+        self.shell.add_payload(payload)
+
+    @line_magic
+    def clear(self, arg: str = "") -> None:
+        """Clear the output of the cell; in a console, the screen."""
+        self.shell.display_pub.clear_output()
+        print("\033[2J\033[H", end="")
+
+    @line_magic
+    def less(self, arg: str = "") -> None:
+        """Show a file in the front end's pager."""
+        if not arg:
+            raise UsageError("%less needs a file name")
+        if arg.endswith(".py"):
+            from IPython.utils import PyColorize
+
+            with open(arg, encoding="utf-8") as file:
+                text = PyColorize.Parser(theme_name=self.shell.colors).format(file.read(), "str")
+            page.page(text or "")
+        else:
+            with open(arg, encoding="utf-8", errors="replace") as file:
+                page.page(file.read())
+
+    @line_magic
+    def more(self, arg: str = "") -> None:
+        """Show a file in the front end's pager."""
+        self.shell.run_line_magic("less", arg)
+
+    @line_magic
+    def man(self, arg: str = "") -> None:
+        """Show a manual page in the front end's pager."""
+        page.page(self.shell.getoutput(f"man {arg} | col -b", split=False))
+
+    @line_magic
+    def connect_info(self, arg: str = "") -> None:
+        """Print how another client connects to this kernel."""
+        path = self.shell.config.IPKernelApp.connection_file
+        with open(path, encoding="utf-8") as file:
+            print(json.dumps(json.load(file), indent=2))
+        print("\nPaste the above into a file and connect with:\n    jupyter <app> --existing <file>")
+        print(f"or, on this machine:\n    jupyter <app> --existing {os.path.basename(path)}")
+
+    @line_magic
+    def autosave(self, arg: str = "") -> None:
+        """Ask the front end (nbclassic) to save the notebook every N seconds; 0 turns it off."""
+        try:
+            seconds = int(arg)
+        except ValueError:
+            raise UsageError(f"%autosave needs a number of seconds, not {arg!r}") from None
+        from IPython.display import Javascript, display
+
+        display(Javascript(f"IPython.notebook.set_autosave_interval({1000 * seconds})"))
+        print(f"Autosaving every {seconds} seconds" if seconds else "Autosave disabled")

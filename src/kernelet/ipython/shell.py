@@ -1,0 +1,237 @@
+"""The interactive shell of the kernel: IPython's, with its output on the wire.
+
+The class is named ZMQInteractiveShell and says that it lives in ipykernel.zmqshell, because rich, plotly, tqdm,
+transformers and hundreds of others decide by that name that they run in a notebook (compat.md, section 1).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from typing import Any
+
+from IPython.core import page, payloadpage
+from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.display_trap import DisplayTrap
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell, InteractiveShellABC
+from traitlets import Any as AnyTrait
+from traitlets import CBool, Instance, Type, default, observe
+
+from ..protocol.message import Parent
+from ..runtime.attribution import PARENT
+from ..runtime.host import Host
+from .cell_name import CellCompiler
+from .display import ZMQDisplayPublisher, ZMQShellDisplayHook, header_parent
+
+# What ipykernel sets for children, so that they colour their output and never open a pager.
+_ENVIRONMENT = {
+    "TERM": "xterm-color",
+    "CLICOLOR": "1",
+    "FORCE_COLOR": "1",
+    "CLICOLOR_FORCE": "1",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+}
+_GUI_WITHOUT_LOOP = frozenset({None, "inline", "nbagg", "webagg", "notebook", "ipympl", "widget", "agg", "asyncio"})
+
+
+class _Traceback(threading.local):
+    """The traceback that the cell of this thread showed last: lines, and the error's own name and text."""
+
+    shown: tuple[str, str, list[str]] | None = None
+
+
+class ZMQInteractiveShell(InteractiveShell):
+    """IPython's shell in a Jupyter kernel."""
+
+    __module__ = "ipykernel.zmqshell"
+
+    displayhook_class = Type(ZMQShellDisplayHook)
+    display_pub_class = Type(ZMQDisplayPublisher)
+    compiler_class = Type(CellCompiler)
+    kernel: Any = AnyTrait()
+    host: Host = AnyTrait()  # type: ignore[assignment]  # a trait is its value's type
+    exiter = Instance(ZMQExitAutocall)
+    exit_now = CBool(False, help="Whether the kernel ends after this cell.")
+    keepkernel_on_exit = None
+    # There is no line to indent or to colour here: the front end does both.
+    autoindent = CBool(False)
+    colors_force = CBool(True)
+
+    @default("exiter")
+    def _default_exiter(self) -> ZMQExitAutocall:
+        return ZMQExitAutocall(self)
+
+    @observe("exit_now")
+    def _exit(self, change: Any) -> None:
+        if change["new"]:
+            self.host.parking.loop.call_soon(self.host.exit)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.traceback = _Traceback()
+        self._count_lock = threading.Lock()
+        super().__init__(*args, **kwargs)
+        # Top-level await runs on the kernel's own loop, so that tasks live on between cells.
+        self.loop_runner_map = {**self.loop_runner_map, "asyncio": (self.run_on_loop, True)}
+        if str(self.loop_runner) == "asyncio":
+            self.loop_runner = self.run_on_loop
+
+    # -- what IPython's __init__ calls -----------------------------------------------------------------------------
+
+    def init_environment(self) -> None:
+        os.environ.update(_ENVIRONMENT)
+
+    def init_virtualenv(self) -> None:
+        """Nothing: the kernelspec's interpreter decides the environment."""
+
+    def init_hooks(self) -> None:
+        super().init_hooks()
+        self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+
+    def init_display_pub(self) -> None:
+        self.display_pub = self.display_pub_class(parent=self, shell=self, host=self.host)
+        self.configurables.append(self.display_pub)  # type: ignore[arg-type]  # any Configurable
+
+    def init_displayhook(self) -> None:
+        self.displayhook = self.displayhook_class(parent=self, shell=self, cache_size=self.cache_size, host=self.host)
+        self.configurables.append(self.displayhook)  # type: ignore[arg-type]  # any Configurable
+        self.display_trap = DisplayTrap(hook=self.displayhook)
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        from .magics import KernelMagics
+
+        self.register_magics(KernelMagics)
+        self.magics_manager.register_alias("ed", "edit")
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def run_cell(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Run a cell; `traceback.shown` then holds the traceback that it showed, if any."""
+        self.traceback.shown = None
+        result: ExecutionResult = super().run_cell(*args, **kwargs)
+        return result
+
+    def run_on_loop(self, coroutine: Any) -> Any:
+        """Run a coroutine of a cell on the kernel's loop, in the cells' own context."""
+        context = self.kernel.context if self.kernel is not None else None
+        return self.host.parking.run(coroutine, context)
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Integrate a GUI event loop. Raises NotImplementedError for one that this kernel cannot run yet."""
+        if gui not in _GUI_WITHOUT_LOOP:
+            raise NotImplementedError(f"kernelet does not run the event loop of {gui!r} yet")
+
+    def enable_matplotlib(self, gui: str | None = None) -> Any:
+        """Choose matplotlib's backend; figures are then drawn without plt.show()."""
+        chosen = super().enable_matplotlib(gui)
+        from matplotlib_inline.backend_inline import configure_inline_support
+
+        configure_inline_support(self, chosen[1])
+        return chosen
+
+    # A command's output belongs to the cell, so it is piped; its status is in _exit_code.
+    system = InteractiveShell.system_piped
+
+    def add_payload(self, payload: dict[str, Any]) -> None:
+        """Send something to the front end with the reply to the current cell."""
+        assert self.payload_manager is not None
+        self.payload_manager.write_payload(payload)
+
+    def take_payloads(self) -> list[dict[str, Any]]:
+        """Return what the cell left for the front end, and forget it."""
+        assert self.payload_manager is not None
+        payloads: list[dict[str, Any]] = self.payload_manager.read_payload()
+        self.payload_manager.clear_payload()
+        return payloads
+
+    def ask_exit(self) -> None:
+        """Tell the front end that the user wants to leave; end the kernel unless it is to be kept."""
+        keep = bool(self.keepkernel_on_exit)
+        self.add_payload({"source": "ask_exit", "keepkernel": keep})
+        self.exit_now = not keep
+
+    def set_next_input(self, text: str, replace: bool = False) -> None:
+        """Put `text` into the front end's next input; with `replace`, in the place of the current one."""
+        self.add_payload({"source": "set_next_input", "text": text, "replace": replace})
+
+    def auto_rewrite_input(self, cmd: str) -> None:
+        """Show how IPython rewrote the input (autocall)."""
+        self.add_payload({"source": "auto_rewrite_input", "transformed_input": cmd})
+
+    # -- tracebacks ------------------------------------------------------------------------------------------------
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show an exception; groups too, which IPython itself only prints."""
+        try:
+            etype, value, tb = self._get_exc_info(exc_tuple)
+        except ValueError:
+            super().showtraceback(exc_tuple, *args, **kwargs)
+            return
+        if _contains_group(value):
+            lines = [line.rstrip("\n") for line in traceback.format_exception(etype, value, _below_ipython(tb))]
+            self._showtraceback(etype, value, lines)
+            if self.call_pdb:
+                self.debugger(force=True)
+        else:
+            super().showtraceback((etype, value, tb), *args, **kwargs)
+
+    def _showtraceback(self, etype: Any, evalue: BaseException | None, stb: list[str]) -> None:
+        name = str(etype.__name__)
+        try:
+            text = str(evalue)
+        except Exception as error:  # noqa: BLE001  # whatever the user's __str__ raises: the error itself must be shown
+            text = f"<str() of the exception raised {type(error).__name__}>"
+        self.traceback.shown = (name, text, stb)
+        content = {"ename": name, "evalue": text, "traceback": stb}
+        if self.host.capture is not None:
+            self.host.capture.drain()
+        self.host.wire.publish("error", content, self.host.attribution.current())
+
+    # -- the request that runs, for libraries that ask -------------------------------------------------------------
+
+    @property
+    def parent_header(self) -> dict[str, Any]:
+        return self.get_parent()
+
+    @parent_header.setter
+    def parent_header(self, parent: dict[str, Any]) -> None:
+        self.set_parent(parent)
+
+    def get_parent(self) -> dict[str, Any]:
+        """Return the message whose handling runs the calling code; {} before the first."""
+        return self.host.attribution.current().message
+
+    def set_parent(self, parent: dict[str, Any]) -> None:
+        """Make `parent` (a message, or a bare header) what later output of the calling code belongs to."""
+        current = self.host.attribution.current()
+        if parent is not current.message:
+            PARENT.set(message_parent(parent, current))
+
+
+def message_parent(message: dict[str, Any], like: Parent) -> Parent:
+    """Return a message (or a bare header) as a parent; who may be asked for input stays as in `like`."""
+    parent = header_parent(message.get("header", message))
+    return Parent(parent.raw, parent.header, like.idents, like.channel, message, like.allow_stdin)
+
+
+def _contains_group(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):
+            return True
+        error = error.__context__
+    return False
+
+
+def _below_ipython(tb: Any) -> Any:
+    """Return the part of a traceback that begins in the user's code."""
+    here = tb
+    while here is not None:
+        if here.tb_frame.f_locals.get("__tracebackhide__") == "__ipython_bottom__":
+            return here.tb_next or tb
+        here = here.tb_next
+    return tb
+
+
+InteractiveShellABC.register(ZMQInteractiveShell)

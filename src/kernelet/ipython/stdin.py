@@ -1,0 +1,66 @@
+"""input(), getpass() and breakpoint() through the front end.
+
+Any thread. What user code finds in `builtins` and `getpass` is replaced for the life of the kernel.
+"""
+
+from __future__ import annotations
+
+import builtins
+import getpass
+import sys
+import warnings
+from typing import Any
+
+from IPython.core.error import StdinNotImplementedError
+
+from ..runtime.ask import StdinRefused
+from ..runtime.host import Host
+
+
+class Stdin:
+    """Answers `input` and `getpass` by asking the client whose request runs."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def install(self) -> None:
+        """Replace input, getpass.getpass and the breakpoint hook."""
+        builtins.input = self.input
+        getpass.getpass = self.getpass
+        sys.breakpointhook = self.breakpoint
+
+    def input(self, prompt: object = "", /) -> str:
+        """Return a line from the front end.
+
+        Raises StdinNotImplementedError when it cannot ask, EOFError for Ctrl-D, KeyboardInterrupt when interrupted.
+        """
+        return self._ask(str(prompt), False)
+
+    def getpass(self, prompt: str = "Password: ", stream: Any = None, *, echo_char: str | None = None) -> str:
+        """Return a line that the front end does not echo. `stream` and `echo_char` are for terminals only."""
+        if stream is not None:
+            warnings.warn("The `stream` parameter of getpass has no effect in a kernel.", UserWarning, stacklevel=2)
+        return self._ask(str(prompt), True)
+
+    def breakpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """Stop in IPython's debugger in the caller's frame, or call what PYTHONBREAKPOINT names (0: nothing)."""
+        import os
+
+        if os.environ.get("PYTHONBREAKPOINT"):
+            return sys.__breakpointhook__(*args, **kwargs)  # noqa: T100  # the user asked for it
+        from IPython.core.debugger import Pdb
+
+        Pdb().set_trace(sys._getframe(1))
+        return None
+
+    def _ask(self, prompt: str, password: bool) -> str:
+        self._host.wire.release()
+        try:
+            return self._host.asker.ask(prompt, password)
+        except StdinRefused:
+            name = "getpass" if password else "raw_input"
+            raise StdinNotImplementedError(
+                f"{name} was called, but this frontend does not support input requests."
+            ) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("Interrupted by user") from None

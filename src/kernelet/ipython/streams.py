@@ -1,0 +1,121 @@
+"""sys.stdout and sys.stderr of the kernel: text streams that write into the outbox.
+
+Any thread. In a forked child they write to the captured descriptors instead, and the parent's wire brings the text
+home.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..runtime.host import Host
+
+# Text of the captured descriptors is fetched before our own when the last look was this long ago: a subprocess that
+# wrote between two prints takes longer than this to start.
+_LOOK_EVERY_S = 0.0005
+
+
+class OutStream(io.TextIOBase):
+    """A text stream of the kernel. `name` is stdout or stderr; `fileno()` is the captured descriptor."""
+
+    def __init__(self, host: Host, name: str, fd: int | None) -> None:
+        super().__init__()
+        self._host = host
+        self._name = name
+        self._fd = fd
+        self._looked = 0.0
+        self._partial = ""  # in a forked child: the line that has no end yet
+        self._forked = False
+        self._hooks: list[Callable[[str], str | None]] = []
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has it as a plain attribute
+        return "UTF-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]  # TextIOBase has it as a plain attribute
+        return "replace"
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        """Return the captured descriptor. Raises io.UnsupportedOperation without capture (Windows)."""
+        if self._fd is None:
+            raise io.UnsupportedOperation("fileno: file descriptors are not captured here")
+        return self._fd
+
+    def write(self, text: str) -> int:
+        """Queue text as output of the current cell; return its length.
+
+        Waits while more than 32 MiB are queued. Raises TypeError for anything but text, ValueError when closed.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        if self._forked:
+            self._write_in_child(text)
+        elif text:
+            now = time.monotonic()
+            if now - self._looked > _LOOK_EVERY_S:
+                self._looked = now
+                if self._host.capture is not None:
+                    self._host.capture.drain()
+            self._host.wire.write(self._name, self._host.attribution.current(), text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # typeshed wants any buffer
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        """Let what is queued leave now. Order needs no flush; only someone who watches the cell gains from it."""
+        if self._forked:
+            self._write_in_child("", flush=True)
+        elif not self.closed:
+            self._host.wire.release()
+
+    def close(self) -> None:
+        """Do nothing: user code that closes sys.stdout would silence the kernel for good."""
+
+    def _after_fork(self) -> None:
+        self._forked = True
+        self._partial = ""
+
+    def _write_in_child(self, text: str, flush: bool = False) -> None:
+        """Write whole lines to the descriptor: what two children print at once does not mix within a line."""
+        pending = self._partial + text
+        end = len(pending) if flush else pending.rfind("\n") + 1
+        self._partial = pending[end:]
+        data = pending[:end].encode("utf-8", "replace")
+        while data and self._fd is not None:
+            data = data[os.write(self._fd, data) :]
+
+    def __del__(self) -> None:
+        """Not io's: it would close."""
+
+    def __repr__(self) -> str:
+        return f"<OutStream name={self._name!r} mode='w' encoding='UTF-8'>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a kernel's output stream cannot be pickled")
+
+
+def flush_foreign_streams() -> None:
+    """Flush what user code put in the place of sys.stdout and sys.stderr (a tee, a buffer): ours need no flush."""
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, OutStream) and stream is not None:
+            stream.flush()

@@ -1,0 +1,232 @@
+"""The kernel: wire and lanes built and joined, messages routed to lanes, interrupt, and the way out.
+
+`start` and `run` in the main thread, `route` in the wire thread, `interrupt` and `exit` in any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..protocol.codec import Codec
+from ..protocol.message import NO_PARENT, Content, Message, Parent
+from ..runtime.ask import Asker
+from ..runtime.attribution import Attribution
+from ..runtime.interrupt import Interrupts
+from ..runtime.lane import Lane
+from ..runtime.log import Log
+from ..runtime.parking import PlainParking
+from ..runtime.sockets import Sockets, mark_service_thread
+from ..runtime.wire import Wire
+from . import handlers
+from .language import Language
+
+if TYPE_CHECKING:
+    from ..runtime.capture import Capture
+
+# How long a busy cell has to end by its own means after a shutdown_request: then the process ends around it.
+_CELL_GRACE_S = 0.08
+# How long atexit functions may take before the process ends all the same.
+_ATEXIT_GRACE_S = 5.0
+_CHILDREN_GRACE_S = 0.05
+_WIRE_GRACE_S = 2.0
+
+State = Literal["starting", "busy", "idle"]
+
+
+class Kernel:
+    """One kernel on bound sockets. It answers kernel_info from `start` on; the language is attached later."""
+
+    def __init__(self, sockets: Sockets, info: Content, log: Log, capture: Capture | None = None) -> None:
+        self.log = log
+        self.info = info
+        self.connection = sockets.connection
+        self.capture = capture
+        self.attribution = Attribution()
+        self.interrupts = Interrupts()
+        session = uuid.uuid4().hex
+        codec = Codec(self.connection.key, self.connection.signature_scheme, session, self.clock, _username())
+        self.wire = Wire(sockets, codec, self.route, log)
+        self.asker = Asker(self.wire, self.attribution)
+        self.control = Lane("control", PlainParking(), self._handle, log)
+        self.main: Lane | None = None
+        self._language: Language | None = None
+        self._early: list[Message] = []
+        self._routing = threading.Lock()
+        self._usage: Callable[[], Content] | None = None
+        self._exit_status: int | None = None
+        self._main_done = threading.Event()
+        self._finishing = threading.Lock()
+        self._pid = os.getpid()
+
+    @property
+    def language(self) -> Language:
+        """The attached language. Raises RuntimeError before `run`."""
+        if self._language is None:
+            raise RuntimeError("the kernel is still starting")
+        return self._language
+
+    @staticmethod
+    def clock() -> str:
+        """Return now as ISO-8601 with a time zone, as message headers have it."""
+        return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the wire and the control lane: from here on kernel_info is answered."""
+        self.publish_status("starting", NO_PARENT)
+        if self.capture:
+            self.capture.attach(self.wire, self.attribution)
+        self.wire.start()
+        thread = threading.Thread(target=self.control.run, name="kernelet-control", daemon=True)
+        mark_service_thread(thread)
+        thread.start()
+
+    def run(self, language: Language, main: Lane) -> int:
+        """Attach the language, handle what has waited for it, and return the exit status when the kernel ends.
+
+        Main thread (the thread that runs user code).
+        """
+        self._language = language
+        with self._routing:
+            for message in self._early:
+                main.post(message)
+            self._early.clear()
+            self.main = main  # last: whatever `route` posts from now on comes behind them
+        self.interrupts.install()
+        if self._exit_status is None:
+            main.run()
+        self._main_done.set()
+        self._finish()
+        return self._exit_status or 0
+
+    def exit(self, status: int = 0) -> None:
+        """End the kernel: interrupt what main does, then leave, if need be around it. Any thread; returns at once."""
+        if self._exit_status is not None:
+            return
+        self._exit_status = status
+        thread = threading.Thread(target=self._leave, name="kernelet-exit", daemon=True)
+        mark_service_thread(thread)
+        thread.start()
+
+    def _leave(self) -> None:
+        """See to it that the process ends, whatever main does. A thread of its own."""
+        if self.main is not None:
+            self.main.end()
+            for _ in range(2):  # the second for a cell that swallowed the first
+                if not self._main_done.wait(0) and threading.main_thread().ident:
+                    self._signal_main()
+                if self._main_done.wait(_CELL_GRACE_S):
+                    break
+        if self._main_done.is_set():
+            # Main leaves by itself; it may hang in an atexit function.
+            threading.Event().wait(_ATEXIT_GRACE_S)
+        else:
+            self._finish()
+        os._exit(self._exit_status or 0)
+
+    def _finish(self) -> None:
+        """Leave nothing behind: children ended, history saved, atexit functions run, messages sent. Once."""
+        if os.getpid() != self._pid or not self._finishing.acquire(blocking=False):
+            return
+        import atexit
+
+        from ..runtime.children import end_children
+
+        with contextlib.suppress(KeyboardInterrupt):
+            end_children(_CHILDREN_GRACE_S)
+        if self._language is not None:
+            try:
+                self._language.close()
+            except Exception:  # noqa: BLE001  # reported; the end goes on
+                self.log.crash("could not save the history")
+        atexit._run_exitfuncs()
+        if self.capture:
+            self.capture.drain()
+        self.wire.stop(_WIRE_GRACE_S)
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def route(self, message: Message) -> None:
+        """Give a message to the lane that handles it. Wire thread."""
+        if message.channel == "stdin":
+            self.asker.answer(message)
+        elif message.channel == "control":
+            self.control.post(message)
+        elif self.main is not None:
+            self.main.post(message)
+        elif message.msg_type == "kernel_info_request":
+            self.control.post(message)
+        else:
+            self._keep(message)
+
+    def _keep(self, message: Message) -> None:
+        """Keep a message that came before the language was there."""
+        with self._routing:
+            if self.main is None:
+                self._early.append(message)
+            else:
+                self.main.post(message)
+
+    def _handle(self, lane: Lane, message: Message) -> None:
+        handlers.handle(self, lane, message)
+
+    def publish_status(self, state: State, parent: Parent, lazy: bool = True) -> None:
+        """Publish the kernel's state. Any thread."""
+        self.wire.publish("status", {"execution_state": state}, parent, lazy=lazy)
+
+    def after_reply(self, message: Message, reply: Content | None) -> None:
+        """Do what must wait until a request was answered."""
+        if message.msg_type == "shutdown_request" and reply is not None and reply["status"] == "ok":
+            self.exit()
+
+    # -- services --------------------------------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Interrupt main as the terminal would: SIGINT, to the whole group when the kernel leads one. Any thread."""
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGINT)
+        else:
+            self._signal_main()
+
+    @staticmethod
+    def _signal_main() -> None:
+        if hasattr(signal, "pthread_kill"):
+            # To the thread, not the process: it must end the main thread's system call, not another thread's.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
+            signal.raise_signal(signal.SIGINT)
+
+    def usage(self) -> Content:
+        """Return the content of a usage_reply: what this kernel and its host use now."""
+        if self._usage is None:
+            from ..runtime.usage import Usage
+
+            self._usage = Usage()
+        return self._usage()
+
+    def task_error(self, context: dict[str, Any]) -> None:
+        """Show the error of a background task in the cell that made it. Main thread."""
+        from ..runtime.attribution import PARENT
+
+        error = context.get("exception")
+        task: Any = context.get("task") or context.get("future")
+        parent = task.get_context().get(PARENT) if hasattr(task, "get_context") else None
+        import traceback
+
+        text = f"{context.get('message', 'error in a background task')}\n"
+        if isinstance(error, BaseException):
+            text += "".join(traceback.format_exception(error))
+        self.wire.write("stderr", parent or self.attribution.current(), text)
+
+
+def _username() -> str:
+    """Return the name in the headers of what the kernel sends; jupyter_client's convention."""
+    return os.environ.get("USER") or os.environ.get("USERNAME") or "username"

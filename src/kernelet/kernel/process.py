@@ -1,0 +1,183 @@
+"""One kernel as a process: command line -> connection -> sockets -> kernel -> IPython -> the run, and the exit status.
+
+Sockets are bound, and kernel_info is answered, before IPython is imported. Main thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..protocol.connection import Connection, InvalidConnection
+from ..protocol.connection import parse as parse_connection
+from ..runtime.log import Log
+from ..runtime.sockets import Sockets, bind
+from .options import Options
+from .options import parse as parse_options
+
+if TYPE_CHECKING:
+    from ..runtime.capture import Capture
+    from .kernel import Kernel
+
+BAD_CONNECTION_STATUS = 2
+PARENT_DIED_STATUS = 1
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a kernel until it ends; `argv` without the program's name. Returns the exit status.
+
+    A connection that cannot be used ends with one line on stderr and status 2.
+    """
+    options = parse_options(argv)
+    try:
+        path, sockets = _open(options)
+    except InvalidConnection as error:
+        print(f"kernelet: {error}", file=sys.stderr)
+        return BAD_CONNECTION_STATUS
+    return _run(path, sockets, options)
+
+
+def _open(options: Options) -> tuple[Path, Sockets]:
+    """Read or make the connection, bind it, and write back what was chosen. Raises InvalidConnection."""
+    path = Path(options.connection_file) if options.connection_file else _own_file()
+    connection = _read(path, options) if options.connection_file else _new(options)
+    try:
+        sockets = bind(connection)
+        if connection.registration is not None:
+            from ..runtime.registration import register
+
+            register(sockets)
+    except InvalidConnection as error:
+        raise InvalidConnection(f"connection file {path}: {error}") from None
+    if not connection.complete or options.fields or not options.connection_file:
+        _write(path, sockets.connection)
+    if not options.connection_file:
+        print(f"kernelet: to connect to this kernel: --existing {path.name}", file=sys.stderr)
+    return path, sockets
+
+
+def _read(path: Path, options: Options) -> Connection:
+    import json
+
+    if not path.exists() and path.parent == Path() and (known := _runtime_dir() / path).exists():
+        path = known
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        if options.fields:  # ports on the command line, and a file that is yet to be written: as ipykernel does
+            return _new(options)
+        raise InvalidConnection(f"connection file {path} does not exist") from None
+    except OSError as error:
+        raise InvalidConnection(f"connection file {path} cannot be read: {error.strerror}") from None
+    try:
+        connection = parse_connection(text)
+        return parse_connection(json.dumps({**connection.fields, **options.fields})) if options.fields else connection
+    except InvalidConnection as error:
+        raise InvalidConnection(f"connection file {path}: {error}") from None
+
+
+def _new(options: Options) -> Connection:
+    import json
+    import uuid
+
+    try:
+        return parse_connection(json.dumps({"key": str(uuid.uuid4()), **options.fields}))
+    except InvalidConnection as error:
+        raise InvalidConnection(f"command line: {error}") from None
+
+
+def _runtime_dir() -> Path:
+    from jupyter_core.paths import jupyter_runtime_dir  # not needed by a kernel that is given its file
+
+    return Path(jupyter_runtime_dir())
+
+
+def _own_file() -> Path:
+    return _runtime_dir() / f"kernel-{os.getpid()}.json"
+
+
+def _write(path: Path, connection: Connection) -> None:
+    """Write the connection file so that nobody sees half of it, readable by its owner only."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(connection.dump())
+        os.replace(partial, path)
+    except OSError as error:
+        raise InvalidConnection(f"connection file {path} cannot be written: {error.strerror}") from None
+
+
+def _run(path: Path, sockets: Sockets, options: Options) -> int:
+    from ..ipython.info import kernel_info
+    from .kernel import Kernel
+
+    log = Log(os.dup(2), "debug" if "--debug" in options.rest else "warning")
+    capture = _capture()
+    kernel = Kernel(sockets, kernel_info(), log, capture)
+    _watch_parent(kernel, log)
+    kernel.start()
+    # From here on another thread answers: IPython may take its time.
+    from ..ipython.language import IPythonLanguage
+    from ..runtime.host import Host
+    from ..runtime.lane import Lane
+    from ..runtime.parking import ParkedLoop
+
+    parking = ParkedLoop(kernel.interrupts, log, kernel.task_error)
+    host = Host(
+        kernel.wire,
+        kernel.attribution,
+        kernel.interrupts,
+        parking,
+        kernel.asker,
+        log,
+        sockets.connection,
+        str(path),
+        capture,
+        kernel.exit,
+    )
+    language = IPythonLanguage(host, options.rest)
+    main = Lane("main", parking, kernel._handle, log)
+    status = kernel.run(language, main)
+    if not options.connection_file:
+        path.unlink(missing_ok=True)
+    return status
+
+
+def _capture() -> Capture | None:
+    """Return the capture of fds 1 and 2, or None where there are no pipes to poll (Windows)."""
+    if sys.platform == "win32":
+        return None
+    from ..runtime.capture import Capture
+
+    return Capture()
+
+
+def _watch_parent(kernel: Kernel, log: Log) -> None:
+    """End the kernel when the process that started it does. Before the wire starts."""
+    from ..runtime import watch
+
+    pid = watch.parent_pid()
+    if sys.platform == "win32":
+        watch.watch_windows(kernel.interrupt, lambda: kernel.exit(PARENT_DIED_STATUS))
+        return
+    if pid is None:
+        return
+    try:
+        fd = watch.parent_fd(pid, log)
+    except ProcessLookupError:
+        # Gone already, or in a container that numbers processes otherwise: our real parent counts then.
+        fd = watch.parent_fd(os.getppid(), log) if os.getppid() > 1 else None
+    if fd is None:
+        return
+
+    def died() -> None:
+        kernel.wire.unwatch(fd)
+        log("warning", f"process {pid}, which started this kernel, has ended: the kernel ends too")
+        kernel.exit(PARENT_DIED_STATUS)
+
+    kernel.wire.watch(fd, died)
