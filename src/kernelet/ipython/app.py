@@ -6,8 +6,9 @@ say `c.IPKernelApp.exec_lines`, and libraries look for `"IPKernelApp" in get_ipy
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from IPython.core.application import BaseIPythonApplication, base_aliases, base_flags
@@ -20,6 +21,8 @@ from traitlets.config import Config
 
 from ..runtime.host import Host
 from .shell import ZMQInteractiveShell
+
+HISTORY_ROWS_HELD = 1000
 
 
 class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
@@ -46,7 +49,14 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
 
     def configure(self, host: Host, argv: Sequence[str]) -> None:
         """Read command line, profile and config files. An option nobody knows is warned of and ignored."""
-        self.initialize(list(argv))
+        known, unknown = split_unknown(argv, {*self.aliases, *self.flags})
+        stderr = open(host.log.fd, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115  # open for good
+        self.initialize(known)
+        for handler in self.log.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(stderr)
+        for option in unknown:
+            self.log.warning("option %s is unknown, and ignored", option)
         self.connection_file = os.path.abspath(host.connection_file)
         self.update_config(_defaults(self.connection_file, self.config))
 
@@ -67,6 +77,25 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         self.init_code()
 
 
+def split_unknown(argv: Sequence[str], names: Collection[Any]) -> tuple[list[str], list[str]]:
+    """Return the arguments that IPython's parser takes, and the options among them that nobody knows.
+
+    The parser ends the process for an option that it does not know, and launchers add options meant for other kernels
+    (nbclient, papermill and VS Code do). `--Class.trait=value` is left to it: it only warns.
+    """
+    known: list[str] = []
+    unknown: list[str] = []
+    plain = {name for entry in names for name in (entry if isinstance(entry, tuple) else (entry,))}
+    for argument in argv:
+        name = argument.lstrip("-").partition("=")[0]
+        is_option = argument.startswith("-") and argument not in ("-", "--") and not argument[1:2].isdigit()
+        if not is_option or "." in name or name in plain or (argument[:2] != "--" and argument[1:2] in plain):
+            known.append(argument)
+        else:
+            unknown.append(argument)
+    return known, unknown
+
+
 def _defaults(connection_file: str, given: Any) -> Config:
     """Return configuration that libraries look for, and defaults for a kernel where nothing else was given."""
     config = Config()
@@ -75,4 +104,7 @@ def _defaults(connection_file: str, given: Any) -> Config:
     options = dict(given.HistoryManager.get("connection_options", {}) or {})
     options.setdefault("check_same_thread", False)
     config.HistoryManager.connection_options = options
+    # A commit for every cell is the largest cost of one: rows wait, and `IPythonLanguage` writes them when it is idle.
+    if "db_cache_size" not in given.HistoryManager:
+        config.HistoryManager.db_cache_size = HISTORY_ROWS_HELD
     return config

@@ -14,7 +14,7 @@ from comm.base_comm import BaseComm
 from comm.base_comm import CommManager as BaseCommManager
 
 from ..runtime.host import Host
-from ..runtime.log import Level, Log
+from ..runtime.log import Level
 
 
 class CommManager(BaseCommManager):
@@ -59,7 +59,7 @@ class CommManager(BaseCommManager):
 
         comm.create_comm = Comm
         comm.get_comm_manager = lambda: manager
-        _log_to(manager.host.log)
+        _log_to(manager.host)
 
     def info(self, target_name: str | None) -> dict[str, Any]:
         """Return comm_id -> {target_name} of the open comms, of one target or of all."""
@@ -71,9 +71,11 @@ class CommManager(BaseCommManager):
 
 
 class _ToKernelLog(logging.Handler):
-    def __init__(self, log: Log) -> None:
+    """Sends what the comm package logs to the kernel's log, and a callback's error to the user as well."""
+
+    def __init__(self, host: Host) -> None:
         super().__init__()
-        self._log = log
+        self._host = host
 
     def emit(self, record: logging.LogRecord) -> None:
         level: Level = "info"
@@ -82,11 +84,11 @@ class _ToKernelLog(logging.Handler):
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
-        self._log(level, text)
+            self._host.wire.write("stderr", self._host.attribution.current(), text + "\n")
+        self._host.log(level, text)
 
 
-def _log_to(log: Log) -> None:
-    """Send what the comm package logs to the kernel's log, not to a user's stderr."""
+def _log_to(host: Host) -> None:
     logger = logging.getLogger("Comm")
-    logger.addHandler(_ToKernelLog(log))
+    logger.addHandler(_ToKernelLog(host))
     logger.propagate = False

@@ -144,9 +144,11 @@ class ZMQShellDisplayHook(DisplayHook):
     @property
     def prompt_count(self) -> int:
         """The number of the running cell, which IPython's own only guesses when history is off."""
-        running: Any = self.exec_result
-        count = getattr(running, "execution_count", None)
-        return int(self.shell.execution_count - 1 if count is None else count)
+        count = getattr(self.exec_result, "execution_count", None)
+        if count is None:
+            shell: Any = self.shell
+            count = shell.execution_count - 1
+        return int(count)
 
     def start_displayhook(self) -> None:
         self._result.content = {"data": {}, "metadata": {}}

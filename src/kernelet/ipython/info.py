@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import runpy
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def kernel_info() -> dict[str, Any]:
 
 def ipython_version() -> str:
     """Return IPython's version from its release file alone: importing IPython takes a hundred times longer."""
-    spec = importlib.util.find_spec("IPython")
+    spec = PathFinder.find_spec("IPython") or importlib.util.find_spec("IPython")
     if spec is None or spec.origin is None:
         return "not installed"
     return str(runpy.run_path(str(Path(spec.origin).parent / "core" / "release.py"))["version"])

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import ExecutionResult
 from IPython.utils.tokenutil import token_at_cursor
@@ -24,6 +24,13 @@ from .facade import IPythonKernel
 from .stdin import Stdin
 from .streams import OutStream, flush_foreign_streams
 
+if TYPE_CHECKING:
+    import asyncio
+
+
+# History that a crash (SIGKILL, a segmentation fault) may lose.
+HISTORY_HELD_S = 1.0
+
 
 class IPythonLanguage:
     """Owns the shell and the one context in which all cells run, so that a ContextVar set in a cell stays set."""
@@ -35,6 +42,7 @@ class IPythonLanguage:
         self._app = IPKernelApp.instance()
         self._app.configure(host, argv)
         self._redirect()
+        self._saving: asyncio.TimerHandle | None = None
         self.comms = CommManager(host)
         self.shell = self._app.make_shell(host)
         self.kernel = IPythonKernel(self)
@@ -83,6 +91,7 @@ class IPythonLanguage:
         self._leave_forked_child()
         flush_foreign_streams()
         self._drain()
+        self._save_history_later()
         reply["execution_count"] = count
         reply["user_expressions"] = expressions
         reply["payload"] = self.shell.take_payloads()
@@ -150,6 +159,17 @@ class IPythonLanguage:
             # C's own buffer of stdout: printf in a library that ctypes or numpy loaded.
             ctypes.pythonapi.fflush(None) if hasattr(ctypes.pythonapi, "fflush") else None
         self.host.capture.drain()
+
+    def _save_history_later(self) -> None:
+        """Write the history rows that wait, in IPython's saving thread, once no cell has run for a second or so."""
+        if self._saving is None or self._saving.when() <= self.host.parking.loop.time():
+            self._saving = self.host.parking.call_later(HISTORY_HELD_S, self._save_history)
+
+    def _save_history(self) -> None:
+        self._saving = None
+        manager = self.shell.history_manager
+        if manager is not None and manager.save_flag is not None:
+            manager.save_flag.set()
 
     def _leave_forked_child(self) -> None:
         """End a child that user code forked and that fell out of its cell: the parent goes on serving."""
@@ -240,12 +260,14 @@ class IPythonLanguage:
         """Save the history. Any thread."""
         manager = self.shell.history_manager
         if manager is not None and manager.enabled:
-            manager.end_session()
-            manager.close()
+            manager.writeout_cache()  # IPython's own atexit function ends the session
 
 
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    """Return a whole number of a history_request, or None where it has none. Raises TypeError for anything else."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"{value!r} is not a whole number")
 
 
 def _code_and_cursor(content: Content) -> tuple[str, int]:

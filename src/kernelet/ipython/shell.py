@@ -33,6 +33,8 @@ _ENVIRONMENT = {
     "PAGER": "cat",
     "GIT_PAGER": "cat",
 }
+EXIT_AFTER_S = 0.15
+_OURS = ("kernelet.runtime.", "kernelet.ipython.", "kernelet.protocol.", "kernelet.kernel.")
 _GUI_WITHOUT_LOOP = frozenset({None, "inline", "nbagg", "webagg", "notebook", "ipympl", "widget", "agg", "asyncio"})
 
 
@@ -40,6 +42,20 @@ class _Traceback(threading.local):
     """The traceback that the cell of this thread showed last: lines, and the error's own name and text."""
 
     shown: tuple[str, str, list[str]] | None = None
+
+
+class LoopRunner:
+    """Runs a coroutine of a cell on the kernel's loop, in the cells' own context. `%autoawait` prints it."""
+
+    def __init__(self, shell: ZMQInteractiveShell) -> None:
+        self._shell = shell
+
+    def __call__(self, coroutine: Any) -> Any:
+        kernel = self._shell.kernel
+        return self._shell.host.parking.run(coroutine, kernel.context if kernel is not None else None)
+
+    def __str__(self) -> str:
+        return "asyncio"
 
 
 class ZMQInteractiveShell(InteractiveShell):
@@ -66,13 +82,15 @@ class ZMQInteractiveShell(InteractiveShell):
     @observe("exit_now")
     def _exit(self, change: Any) -> None:
         if change["new"]:
-            self.host.parking.loop.call_soon(self.host.exit)
+            # Not at once: a console that polls whether we live must get to read the payload that asks it to leave.
+            self.host.parking.call_later(EXIT_AFTER_S, self.host.exit)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.traceback = _Traceback()
         self._count_lock = threading.Lock()
         super().__init__(*args, **kwargs)
         # Top-level await runs on the kernel's own loop, so that tasks live on between cells.
+        self.run_on_loop = LoopRunner(self)
         self.loop_runner_map = {**self.loop_runner_map, "asyncio": (self.run_on_loop, True)}
         if str(self.loop_runner) == "asyncio":
             self.loop_runner = self.run_on_loop
@@ -112,11 +130,6 @@ class ZMQInteractiveShell(InteractiveShell):
         self.traceback.shown = None
         result: ExecutionResult = super().run_cell(*args, **kwargs)
         return result
-
-    def run_on_loop(self, coroutine: Any) -> Any:
-        """Run a coroutine of a cell on the kernel's loop, in the cells' own context."""
-        context = self.kernel.context if self.kernel is not None else None
-        return self.host.parking.run(coroutine, context)
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Integrate a GUI event loop. Raises NotImplementedError for one that this kernel cannot run yet."""
@@ -169,6 +182,7 @@ class ZMQInteractiveShell(InteractiveShell):
         except ValueError:
             super().showtraceback(exc_tuple, *args, **kwargs)
             return
+        _hide_our_frames(tb)
         if _contains_group(value):
             lines = [line.rstrip("\n") for line in traceback.format_exception(etype, value, _below_ipython(tb))]
             self._showtraceback(etype, value, lines)
@@ -222,6 +236,14 @@ def _contains_group(error: BaseException | None) -> bool:
             return True
         error = error.__context__
     return False
+
+
+def _hide_our_frames(tb: Any) -> None:
+    """Cut frames of the kernel (an interrupt's, input()'s) out of a traceback: the user did not write them."""
+    while tb is not None:
+        while tb.tb_next is not None and str(tb.tb_next.tb_frame.f_globals.get("__name__")).startswith(_OURS):
+            tb.tb_next = tb.tb_next.tb_next
+        tb = tb.tb_next
 
 
 def _below_ipython(tb: Any) -> Any:

@@ -9,15 +9,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..runtime.host import Host
-
-# Text of the captured descriptors is fetched before our own when the last look was this long ago: a subprocess that
-# wrote between two prints takes longer than this to start.
-_LOOK_EVERY_S = 0.0005
 
 
 class OutStream(io.TextIOBase):
@@ -28,7 +23,6 @@ class OutStream(io.TextIOBase):
         self._host = host
         self._name = name
         self._fd = fd
-        self._looked = 0.0
         self._partial = ""  # in a forked child: the line that has no end yet
         self._forked = False
         self._hooks: list[Callable[[str], str | None]] = []
@@ -70,11 +64,9 @@ class OutStream(io.TextIOBase):
         if self._forked:
             self._write_in_child(text)
         elif text:
-            now = time.monotonic()
-            if now - self._looked > _LOOK_EVERY_S:
-                self._looked = now
-                if self._host.capture is not None:
-                    self._host.capture.drain()
+            # What C code or a child wrote since the last write comes first. Not between print's text and its end.
+            if text != "\n" and self._host.capture is not None:
+                self._host.capture.drain_if_written()
             self._host.wire.write(self._name, self._host.attribution.current(), text)
         return len(text)
 

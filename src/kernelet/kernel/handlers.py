@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.codec import MalformedMessage, loads_object
-from ..protocol.message import NO_PARENT, Content, Message, Parent, error_content, reply_type
+from ..protocol.message import Content, Message, Parent, error_content, reply_type
 from ..runtime.lane import FENCE, Lane
 from .language import Request
 
@@ -42,7 +42,11 @@ def handle(kernel: Kernel, lane: Lane, message: Message) -> None:
         _wrap(kernel, message, malformed, started, lambda: answer)
         return
     request = Request(message, content, metadata, message.parent(content, metadata), lane)
+    outer, lane.running = lane.running, request.parent
     _wrap(kernel, message, request.parent, started, lambda: _dispatch(kernel, request))
+    lane.running = outer
+    if outer is not None:  # a comm message in the middle of a cell: front ends took its idle for the kernel's
+        kernel.publish_status("busy", outer)
 
 
 def _answerable(message: Message, error: Exception) -> Content | None:
@@ -65,7 +69,7 @@ def _wrap(
         metadata = _execute_metadata(kernel, started, reply) if message.msg_type == "execute_request" else None
         kernel.wire.send(message.channel, reply_type(message.msg_type), reply, parent, metadata=metadata, lazy=True)
         if message.msg_type == "shutdown_request":
-            kernel.wire.publish("shutdown_reply", reply, NO_PARENT)
+            kernel.wire.publish("shutdown_reply", reply, parent)
     kernel.publish_status("idle", parent, lazy=False)
     kernel.after_reply(message, reply)
 

@@ -52,7 +52,7 @@ class Kernel:
         self.interrupts = Interrupts()
         session = uuid.uuid4().hex
         codec = Codec(self.connection.key, self.connection.signature_scheme, session, self.clock, _username())
-        self.wire = Wire(sockets, codec, self.route, log)
+        self.wire = Wire(sockets, codec, self.route, self._tell_starting, log)
         self.asker = Asker(self.wire, self.attribution)
         self.control = Lane("control", PlainParking(), self._handle, log)
         self.main: Lane | None = None
@@ -63,7 +63,9 @@ class Kernel:
         self._exit_status: int | None = None
         self._main_done = threading.Event()
         self._finishing = threading.Lock()
+        self._finished = threading.Event()
         self._pid = os.getpid()
+        self._told_starting = self._heard = False
 
     @property
     def language(self) -> Language:
@@ -81,7 +83,6 @@ class Kernel:
 
     def start(self) -> None:
         """Start the wire and the control lane: from here on kernel_info is answered."""
-        self.publish_status("starting", NO_PARENT)
         if self.capture:
             self.capture.attach(self.wire, self.attribution)
         self.wire.start()
@@ -105,6 +106,7 @@ class Kernel:
             main.run()
         self._main_done.set()
         self._finish()
+        self._finished.wait()
         return self._exit_status or 0
 
     def exit(self, status: int = 0) -> None:
@@ -125,11 +127,10 @@ class Kernel:
                     self._signal_main()
                 if self._main_done.wait(_CELL_GRACE_S):
                     break
-        if self._main_done.is_set():
-            # Main leaves by itself; it may hang in an atexit function.
-            threading.Event().wait(_ATEXIT_GRACE_S)
-        else:
-            self._finish()
+        if not self._main_done.is_set():
+            threading.Thread(target=self._finish, name="kernelet-finish", daemon=True).start()
+        # Whoever finishes may hang in an atexit function of the user's.
+        self._finished.wait(_ATEXIT_GRACE_S)
         os._exit(self._exit_status or 0)
 
     def _finish(self) -> None:
@@ -151,11 +152,26 @@ class Kernel:
         if self.capture:
             self.capture.drain()
         self.wire.stop(_WIRE_GRACE_S)
+        self._finished.set()
 
     # -- messages --------------------------------------------------------------------------------------------------
 
+    def _tell_starting(self) -> None:
+        """Publish `starting` once: as soon as somebody listens. Wire thread.
+
+        A client may be heard before it hears us (its sockets connect one by one): then it is told the state as well.
+        """
+        if self._told_starting:
+            return
+        self._told_starting = True
+        self.publish_status("starting", NO_PARENT, lazy=False)
+        if self._heard:
+            busy = self.main is not None and self.main.running is not None
+            self.publish_status("busy" if busy else "idle", NO_PARENT, lazy=False)
+
     def route(self, message: Message) -> None:
         """Give a message to the lane that handles it. Wire thread."""
+        self._heard = True
         if message.channel == "stdin":
             self.asker.answer(message)
         elif message.channel == "control":

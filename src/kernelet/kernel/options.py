@@ -20,6 +20,10 @@ _FIELDS: Mapping[str, str] = {
 _PREFIXES = ("IPKernelApp.", "KernelApp.")
 
 
+class InvalidOptions(ValueError):
+    """A command line that cannot be used; the text says in one line what is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`connection_file` is the path given, or None; `fields` override the file's; `rest` is for IPython."""
@@ -30,7 +34,10 @@ class Options:
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Split the kernel's own options from the rest of the command line (without the program's name)."""
+    """Split the kernel's own options from the rest of the command line (without the program's name).
+
+    Raises InvalidOptions.
+    """
     path: str | None = None
     fields: dict[str, Any] = {}
     rest: list[str] = []
@@ -45,6 +52,8 @@ def parse(argv: Sequence[str]) -> Options:
             value = next(arguments, "")
         value = value.strip("\"'")
         if field is None:
+            if not value:
+                raise InvalidOptions(f"{argument} needs a file name")
             path = value
         else:
             fields[field] = value

@@ -134,8 +134,7 @@ class Codec:
         if self._mac is None:
             return b""
         mac = self._mac.copy()
-        for part in parts:
-            mac.update(part)
+        mac.update(b"".join(parts))
         return mac.hexdigest().encode()
 
     def header(self, msg_type: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import queue
 import threading
 
 from ..protocol.codec import MalformedMessage, loads_object
-from ..protocol.message import Message
+from ..protocol.message import Message, Parent
 from .attribution import Attribution
 from .wire import Wire
 
@@ -45,7 +45,7 @@ class Asker:
                 self._replies.get()
             asked = self._wire.send("stdin", "input_request", {"prompt": prompt, "password": password}, parent)
             while True:
-                value = self._value(self._replies.get(), str(asked["msg_id"]))
+                value = self._value(self._replies.get(), str(asked["msg_id"]), parent)
                 if value == _END_OF_FILE:
                     raise EOFError
                 if value is not None:
@@ -58,15 +58,15 @@ class Asker:
         else:
             self._wire.log("warning", f"dropped a message on stdin: {message.msg_type!r} is no input_reply")
 
-    def _value(self, reply: Message, msg_id: str) -> str | None:
-        """Return the line in a reply, None when it answers another question or says nothing."""
+    def _value(self, reply: Message, msg_id: str, parent: Parent) -> str | None:
+        """Return the line in a reply, None when it answers another question, another client sent it, or it has none."""
         try:
             asked = loads_object(reply.parent_raw, "parent_header").get("msg_id")
             value = loads_object(reply.content_raw, "content").get("value")
         except MalformedMessage as error:
             self._wire.log("warning", f"dropped an input_reply: {error}")
             return None
-        if asked not in (None, msg_id) or not isinstance(value, str):
-            self._wire.log("warning", "dropped an input_reply that answers another question or has no text value")
+        if asked not in (None, msg_id) or reply.idents != parent.idents or not isinstance(value, str):
+            self._wire.log("warning", "dropped an input_reply: it answers another question, or has no text value")
             return None
         return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import fcntl
 import os
+import select
 import threading
 from typing import Final
 
@@ -48,6 +49,8 @@ class Capture:
         self._streams = [_Stream("stdout", 1), _Stream("stderr", 2)]
         self._lock = threading.Lock()
         self._wire: Wire | None = None
+        # Not select.poll: it refuses to be used by two threads at once.
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._attribution: Attribution | None = None
 
     def attach(self, wire: Wire, attribution: Attribution) -> None:
@@ -55,11 +58,18 @@ class Capture:
         self._wire, self._attribution = wire, attribution
         for stream in self._streams:
             wire.watch(stream.reader, self.drain)
+            if self._epoll is not None:
+                self._epoll.register(stream.reader, select.EPOLLIN)
 
     def redirect(self) -> None:
         """Send fds 1 and 2 into the pipes from now on. Main thread."""
         for stream in self._streams:
             stream.redirect()
+
+    def drain_if_written(self) -> None:
+        """Queue what has been written, if anything: one system call where there is nothing. Any thread."""
+        if self._epoll is None or self._epoll.poll(0):
+            self.drain()
 
     def drain(self) -> None:
         """Queue what has been written to the descriptors, as output of the newest cell. Any thread."""
@@ -82,6 +92,8 @@ class Capture:
                 wire.put_text(stream.name, attribution.latest, text)
             if not data:  # every writer is gone: user code closed the descriptor
                 self._streams.remove(stream)
+                if self._epoll is not None:
+                    self._epoll.unregister(stream.reader)
                 wire.barrier(lambda: wire.unwatch(stream.reader))
                 return
 

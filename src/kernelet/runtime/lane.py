@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ..protocol.message import Message
+from ..protocol.message import Message, Parent
 from .log import Log
 from .parking import Parking
 
@@ -19,6 +19,8 @@ class Fence:
 
 
 FENCE: Final = Fence()
+# What a lane handles in the middle of a cell that awaits: a button must answer while `await clicked` runs.
+SERVED_WHILE_AWAITING: Final = frozenset({"comm_open", "comm_msg", "comm_close"})
 Job = Message | Fence | Callable[[], None]
 
 
@@ -35,12 +37,17 @@ class Lane:
         self._inbox: deque[Job] = deque()
         self._waiting = False
         self._ending = False
+        # The request that is handled now: comm messages may be handled in the middle of it.
+        self.running: Parent | None = None
+        parking.serve = self._serve_while_awaiting
 
     def post(self, job: Job) -> None:
         """Queue a job. Any thread."""
         self._inbox.append(job)
         if self._waiting:
             self.parking.wake()
+        elif isinstance(job, Message) and job.msg_type in SERVED_WHILE_AWAITING:
+            self.parking.serve_soon()
 
     def end(self) -> None:
         """Let `run` return once the job that it handles now is done; what is queued behind it is not handled."""
@@ -51,17 +58,26 @@ class Lane:
         """Handle jobs until `end`."""
         while not self._ending:
             job = self._next()
-            if job is None:
-                continue
-            try:
-                if isinstance(job, Fence):
-                    self.aborting = False
-                elif isinstance(job, Message):
-                    self._handle(self, job)
-                else:
-                    job()
-            except Exception:  # noqa: BLE001  # our bug: logged, and the next request is served
-                self._log.crash(f"lane {self.name} could not handle {job!r:.200}")
+            if job is not None:
+                self._run_one(job)
+
+    def _run_one(self, job: Job) -> None:
+        try:
+            if isinstance(job, Fence):
+                self.aborting = False
+            elif isinstance(job, Message):
+                self._handle(self, job)
+            else:
+                job()
+        except Exception:  # noqa: BLE001  # our bug: logged, and the next request is served
+            self._log.crash(f"lane {self.name} could not handle {job!r:.200}")
+
+    def _serve_while_awaiting(self) -> None:
+        """Handle queued comm messages: a cell awaits, so widgets may answer. The lane's thread, on its loop."""
+        for job in list(self._inbox):
+            if isinstance(job, Message) and job.msg_type in SERVED_WHILE_AWAITING:
+                self._inbox.remove(job)
+                self._run_one(job)
 
     def _next(self) -> Job | None:
         # `_waiting` is set before the inbox is looked at, and `post` looks at it after appending: no wake-up is lost.

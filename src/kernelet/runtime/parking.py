@@ -11,6 +11,8 @@ Runs in the lane's thread, except `wake`.
 
 from __future__ import annotations
 
+import functools
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
     import asyncio  # 30 ms of start-up: imported when the first loop is made
 
 
+# Without sniffio, anyio decides by asyncio.get_running_loop() whether anyio.run() is allowed.
+_GUARDS_BY_PUBLIC_NAME = frozenset({"anyio._core._eventloop"})
+
+
 class Parking(Protocol):
-    """A place to wait in."""
+    """A place to wait in. `serve` is the lane's: it handles what may be handled while a cell awaits."""
+
+    serve: Callable[[], None]
 
     def wait(self) -> None:
         """Return when `wake` was called since the last return; it may return early."""
@@ -38,6 +46,9 @@ class Parking(Protocol):
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run sync user code."""
 
+    def serve_soon(self) -> None:
+        """Call `serve` in the lane's thread, if a cell awaits there now. Any thread."""
+
     def close(self) -> None:
         """Free what the place owns."""
 
@@ -46,6 +57,7 @@ class PlainParking:
     """Waits on a lock: for lanes that run no user code."""
 
     def __init__(self) -> None:
+        self.serve: Callable[[], None] = lambda: None
         self._event = threading.Event()
 
     def wait(self) -> None:
@@ -60,6 +72,9 @@ class PlainParking:
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
+
+    def serve_soon(self) -> None:
+        return None
 
     def close(self) -> None:
         return None
@@ -85,11 +100,13 @@ class _Guards:
         self._events._get_running_loop = self._get_unparked
         self._events._set_running_loop = self._set_or_park
         asyncio._set_running_loop = self._set_or_park
+        asyncio.get_running_loop = self._get_running_loop
         if self._self_test():
             return True
         self._events._get_running_loop = self._get
         self._events._set_running_loop = self._set
         asyncio._set_running_loop = self._set
+        asyncio.get_running_loop = self._events.get_running_loop
         return False
 
     def _self_test(self) -> bool:
@@ -121,16 +138,23 @@ class _Guards:
         self._parked.loop = None
         self._set(None)
 
-    def _parked_loop(self) -> Any:
+    def parked_loop(self) -> Any:
         return getattr(self._parked, "loop", None)
 
     def _get_unparked(self) -> Any:
         loop: Any = self._get()
-        parked = loop is not None and loop is self._parked_loop() and not loop.is_running()
+        parked = loop is not None and loop is self.parked_loop() and not loop.is_running()
         return None if parked else loop
 
+    def _get_running_loop(self) -> Any:
+        """Answer users with the parked loop, and the guards that ask by this public name with "none"."""
+        loop = self._events.get_running_loop()
+        if not loop.is_running() and sys._getframe(1).f_globals.get("__name__") in _GUARDS_BY_PUBLIC_NAME:
+            raise RuntimeError("no running event loop")
+        return loop
+
     def _set_or_park(self, loop: Any) -> None:
-        self._set(loop if loop is not None else self._parked_loop())
+        self._set(loop if loop is not None else self.parked_loop())
 
 
 _guards: _Guards | None = None
@@ -154,8 +178,10 @@ class ParkedLoop:
         self._log = log
         self._on_task_error = on_task_error
         self._guards = _the_guards()
+        self.serve: Callable[[], None] = lambda: None
         self.loop = self._new_loop()
         self._cell: _Cell | None = None
+        self._woken = False
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
         loop = self._asyncio.new_event_loop()
@@ -166,12 +192,14 @@ class ParkedLoop:
 
     def wait(self) -> None:
         """Turn the loop until `wake`: background tasks advance."""
-        if self.loop.is_closed():
-            self._log("info", "user code closed the event loop; a new one takes its place")
-            self.loop = self._new_loop()
+        self._need_loop()
+        if self._woken:  # through a loop that user code has closed since
+            self._woken = False
+            return
         self._interrupts.idle = True
         try:
             self.loop.run_forever()
+            self._woken = False
         except KeyboardInterrupt as error:
             # Raised in a background task or callback, which it ended; nothing else does.
             self._on_task_error({"message": "a background task was interrupted", "exception": error})
@@ -182,19 +210,38 @@ class ParkedLoop:
 
     def turn(self) -> None:
         """Turn the loop once, if anything is ready or timed on it: a long queue of cells must not starve tasks."""
-        if getattr(self.loop, "_ready", True) or getattr(self.loop, "_scheduled", True):
+        if self._has_work():
             self.wake()
             self.wait()
 
+    def _has_work(self) -> bool:
+        """Whether a turn would run anything. A loop that does not tell (uvloop) is taken to have work."""
+        loop: Any = self.loop
+        if getattr(loop, "_ready", True):
+            return True
+        timers: list[Any] = getattr(loop, "_scheduled", [])
+        return bool(timers) and timers[0].when() <= loop.time()
+
     def wake(self) -> None:
+        self._woken = True
         try:
             self.loop.call_soon_threadsafe(self.loop.stop)
-        except RuntimeError:  # closed by user code: `wait` makes a new one without waiting in this one
+        except RuntimeError:  # closed by user code: `wait` sees `_woken` and does not wait
             return
+
+    def call_later(self, delay_s: float, function: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call `function` on the loop in `delay_s` seconds."""
+        self._need_loop()
+        return self.loop.call_later(delay_s, function)
+
+    def _need_loop(self) -> None:
+        if self.loop.is_closed():
+            self._log("info", "user code closed the event loop; a new one takes its place")
+            self.loop = self._new_loop()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run sync user code with the loop parked: `create_task` and `asyncio.run` both work in it."""
-        if not self._guards.work:
+        if not self._guards.work or self.loop.is_running():
             return self._interrupts.run_user_code(function, *args, **kwargs)
         self._guards.park(self.loop)
         try:
@@ -202,15 +249,24 @@ class ParkedLoop:
         finally:
             self._guards.unpark()
 
+    def serve_soon(self) -> None:
+        if self._cell is not None:
+            try:
+                self.loop.call_soon_threadsafe(self.serve)
+            except RuntimeError:  # user code closed the loop: the lane handles the job when the cell is over
+                return
+
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None) -> Any:
         """Run a cell that awaits, to its end, in `context`; an interrupt raises KeyboardInterrupt where it awaits."""
-        parked = getattr(self._guards._parked, "loop", None)
+        self._need_loop()
+        parked = self._guards.parked_loop()
         if parked is not None:
             self._guards.unpark()
         cell = _Cell(self, coroutine, context)
         outer_cell, outer_cancel = self._cell, self._interrupts.cancel
         try:
             self._cell, self._interrupts.cancel = cell, cell.interrupt
+            self.loop.call_soon(self.serve)  # for what came before the cell was known to await
             return cell.run()
         finally:
             self._cell, self._interrupts.cancel = outer_cell, outer_cancel
@@ -228,6 +284,8 @@ class _Cell:
     def __init__(self, parking: ParkedLoop, coroutine: Coroutine[Any, Any, Any], context: Context | None) -> None:
         self._loop = parking.loop
         self._coroutine = coroutine
+        self._all_tasks = functools.partial(parking._asyncio.all_tasks, parking.loop)
+        self._older_tasks = self._all_tasks()
         self._task = parking.loop.create_task(self._main(), context=context)
         self._cancelled_error = parking._asyncio.CancelledError
         # Interrupts asked for and not yet delivered into the coroutine.
@@ -245,7 +303,7 @@ class _Cell:
                 # Raised in a task that the cell waits for, or in a callback: it ends the cell as well.
                 if self._task.done():
                     raise
-                self.interrupt()
+                self._interrupt_all()
             except RuntimeError:
                 # `loop.stop()` in user code, or our own way out of a cell that does not react.
                 if self._task.done() or self._loop.is_closed():
@@ -264,6 +322,15 @@ class _Cell:
             return
         self._undelivered += 1
         self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _interrupt_all(self) -> None:
+        """Cancel the cell and the tasks that it made, before any of them runs on and blocks as the first one did."""
+        for task in self._all_tasks() - self._older_tasks:
+            if task is not self._task:
+                task.cancel()
+        if not self._undelivered:
+            self._undelivered += 1
+            self._task.cancel()
 
     def take_interrupt(self) -> bool:
         """Whether the cancellation that just arrived is an interrupt of ours."""

@@ -39,15 +39,21 @@ Receiver = Callable[[Message], None]
 
 
 class Wire:
-    """Owns the sockets from `start` on. `receive` is called in the wire thread with every verified message."""
+    """Owns the sockets from `start` on.
 
-    def __init__(self, sockets: Sockets, codec: Codec, receive: Receiver, log: Log) -> None:
+    In the wire thread, `receive` is called with every verified message and `subscribed` at every subscription.
+    """
+
+    def __init__(
+        self, sockets: Sockets, codec: Codec, receive: Receiver, subscribed: Callable[[], None], log: Log
+    ) -> None:
         self.codec = codec
         self.log = log
         self.sockets = sockets
         self.thread = threading.Thread(target=self._run, name="kernelet-wire", daemon=True)
         mark_service_thread(self.thread)
         self._receive = receive
+        self._subscribed = subscribed
         self._iopub = sockets.by_name["iopub"]
         self._inbound: dict[zmq.Socket[bytes], Channel] = {
             sockets.by_name["control"]: "control",
@@ -241,10 +247,9 @@ class Wire:
     def _receive_from(self, socket: zmq.Socket[bytes], at_most: int) -> None:
         channel = self._inbound[socket]
         for _ in range(at_most):
-            try:
-                frames = _receive_frames(socket)
-            except zmq.Again:
+            if not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return
+            frames = _receive_frames(socket)
             try:
                 message = self.codec.decode(channel, frames)
             except MalformedMessage as error:
@@ -275,6 +280,7 @@ class Wire:
                 self._iopub.send_multipart([topic, *self.codec.encode("iopub_welcome", content)], zmq.NOBLOCK)
             except zmq.Again:
                 self.log("warning", "a subscriber got no iopub_welcome: another one is not reading")
+            self._subscribed()
 
     def _drain(self) -> None:
         while not self._stopped:
@@ -306,6 +312,9 @@ class Wire:
         else:
             channel, frames, size = item.channel, item.frames, item.size
         socket = self.sockets.by_name[channel]
+        # A subscription takes effect inside libzmq before we read of it: welcome it before it sees anything else.
+        if channel == "iopub" and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._welcome()
         try:
             socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
             return True
@@ -347,10 +356,7 @@ class Wire:
 
 
 def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer]:
-    """Receive one message without blocking; what follows the seven first frames (buffers, mostly) is not copied.
-
-    Raises zmq.Again when none is there.
-    """
+    """Receive one message; what follows its seven first frames (buffers, mostly) is not copied."""
     frames: list[Buffer] = [socket.recv(zmq.NOBLOCK)]
     while socket.getsockopt(zmq.RCVMORE):
         frames.append(socket.recv() if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
