@@ -22,7 +22,7 @@ from .comms import CommManager
 from .completions import complete
 from .facade import IPythonKernel
 from .stdin import Stdin
-from .streams import OutStream, flush_foreign_streams
+from .streams import OutStream, flush_c_stdout_by_line, flush_foreign_streams
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,6 +43,7 @@ class IPythonLanguage:
         self._app.configure(host, argv)
         self._redirect()
         self._saving: asyncio.TimerHandle | None = None
+        self._c_stdout_is_flushed = False
         self.comms = CommManager(host)
         self.shell = self._app.make_shell(host)
         self.kernel = IPythonKernel(self)
@@ -154,10 +155,8 @@ class IPythonLanguage:
         """Fetch what C code and subprocesses wrote, so that it comes before the reply."""
         if self.host.capture is None:
             return
-        ctypes = sys.modules.get("ctypes")
-        if ctypes is not None and hasattr(os, "fork"):
-            # C's own buffer of stdout: printf in a library that ctypes or numpy loaded.
-            ctypes.pythonapi.fflush(None) if hasattr(ctypes.pythonapi, "fflush") else None
+        if not self._c_stdout_is_flushed and "ctypes" in sys.modules:
+            self._c_stdout_is_flushed = flush_c_stdout_by_line()
         self.host.capture.drain()
 
     def _save_history_later(self) -> None:

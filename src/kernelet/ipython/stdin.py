@@ -54,7 +54,6 @@ class Stdin:
         return None
 
     def _ask(self, prompt: str, password: bool) -> str:
-        self._host.wire.release()
         try:
             return self._host.asker.ask(prompt, password)
         except StdinRefused:

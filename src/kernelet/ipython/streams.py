@@ -14,6 +14,8 @@ from typing import Any
 
 from ..runtime.host import Host
 
+_LINE_BUFFERED = 1  # _IOLBF
+
 
 class OutStream(io.TextIOBase):
     """A text stream of the kernel. `name` is stdout or stderr; `fileno()` is the captured descriptor."""
@@ -74,11 +76,11 @@ class OutStream(io.TextIOBase):
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Let what is queued leave now. Order needs no flush; only someone who watches the cell gains from it."""
+        """Return when what is queued has left (see `Wire.flush`). Order needs no flush."""
         if self._forked:
             self._write_in_child("", flush=True)
         elif not self.closed:
-            self._host.wire.release()
+            self._host.wire.flush()
 
     def close(self) -> None:
         """Do nothing: user code that closes sys.stdout would silence the kernel for good."""
@@ -111,3 +113,21 @@ def flush_foreign_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, OutStream) and stream is not None:
             stream.flush()
+
+
+def flush_c_stdout_by_line() -> bool:
+    """Flush C's own stdout, and let it flush at every line from now on: printf then keeps its place among prints.
+
+    On a pipe C holds back 4 KiB otherwise. Returns True: there is nothing left to do, also where it cannot be done.
+    Called once ctypes is loaded (numpy does); importing it for this would cost the start 3 ms.
+    """
+    import ctypes
+
+    for name in ("stdout", "__stdoutp"):  # glibc and musl; macOS
+        try:
+            stdout = ctypes.c_void_p.in_dll(ctypes.pythonapi, name)
+        except ValueError:
+            continue
+        ctypes.pythonapi.fflush(stdout)
+        ctypes.pythonapi.setvbuf(stdout, None, _LINE_BUFFERED, 0)
+    return True

@@ -165,9 +165,8 @@ class Kernel:
             return
         self._told_starting = True
         self.publish_status("starting", NO_PARENT, lazy=False)
-        if self._heard:
-            busy = self.main is not None and self.main.running is not None
-            self.publish_status("busy" if busy else "idle", NO_PARENT, lazy=False)
+        if self._heard and self.main is not None:
+            self.publish_status("idle" if self.main.running is None else "busy", NO_PARENT, lazy=False)
 
     def route(self, message: Message) -> None:
         """Give a message to the lane that handles it. Wire thread."""

@@ -102,11 +102,6 @@ class Outbox:
         if not isinstance(item, Barrier):
             self.size += item.size
 
-    def release(self) -> None:
-        """Let held text leave at the next `take`, whatever its deadline."""
-        if self._items and isinstance(self._items[-1], Text):
-            self._items[-1].deadline = 0.0
-
     def deadline(self) -> float | None:
         """Return when held text must leave, 0.0 when something may leave now, None when nothing waits."""
         if not self._items:

@@ -13,8 +13,10 @@ Source of the traps: trio `_core/_ki.py`; ipykernel#881 (an interrupt that does 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # CPython's C half of signal; every CPython has it
+import _thread
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, TypeVar
@@ -24,6 +26,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _SHIELDED = ("kernelet.protocol.", "kernelet.runtime.wire", "kernelet.runtime.capture", "kernelet.runtime.lane")
 _LOOP_MACHINERY = ("asyncio.", "selectors", "kernelet.runtime.parking", "uvloop")
 _LOOK_DEPTH = 6
+_TRY_AGAIN_S = 0.002
+# What os.fork calls around itself (logging, threading, random, our streams): an exception there is only printed.
+_AT_FORK = frozenset({"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child_reinit_locks"})
 _interruptible: set[CodeType] = set()
 
 
@@ -34,6 +39,8 @@ def interruptible(function: Function) -> Function:
 
 
 def _shielded(frame: FrameType | None) -> bool:
+    if frame is not None and frame.f_code.co_name in _AT_FORK:
+        return True
     for _ in range(_LOOK_DEPTH):
         if frame is None or frame.f_code in _interruptible:
             return False
@@ -46,6 +53,14 @@ def _shielded(frame: FrameType | None) -> bool:
 def _loop_sleeps(frame: FrameType | None) -> bool:
     """Whether the innermost code is the event loop's own, and not a task's or a callback's."""
     return frame is None or str(frame.f_globals.get("__name__")).startswith(_LOOP_MACHINERY)
+
+
+def _signal_again() -> None:
+    time.sleep(_TRY_AGAIN_S)
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
 
 
 class Interrupts:
@@ -90,8 +105,11 @@ class Interrupts:
             self._user = outer
 
     def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
+        while frame is not None and frame.f_globals is globals():  # a second signal, while the first was decided
+            frame = frame.f_back
         if _shielded(frame):
-            signal.raise_signal(signal.SIGINT)
+            # Not raise_signal: it would call this handler again, inside itself, before the shielded code moves on.
+            _thread.start_new_thread(_signal_again, ())
         elif self.cancel is not None and _loop_sleeps(frame):
             self.cancel()
         elif self._user or self.cancel is not None or (self.idle and not _loop_sleeps(frame)):

@@ -18,7 +18,7 @@ import zmq
 
 from ..protocol.codec import Codec, MalformedMessage, clean_text
 from ..protocol.message import Buffer, Channel, Content, Message, Parent
-from ..protocol.outbox import Barrier, Frames, Outbox, Text
+from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox, Text
 from .interrupt import interruptible
 from .log import Log
 from .sockets import Heartbeat, Sockets, mark_service_thread
@@ -31,6 +31,8 @@ LOOK_AGAIN_S = 0.004
 FULL_BYTES = 32 << 20
 # A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
 STALL_S = 20.0
+# A flush does not wait longer than this for a subscriber that is slow.
+FLUSH_WITHIN_S = 1.0
 _COPY_BELOW = 1 << 16
 _RECEIVE_AT_MOST = 256
 _NEVER = float("inf")
@@ -72,6 +74,7 @@ class Wire:
         self._stopped = False
         self._blocked_since: float | None = None
         self._expecting = False
+        self._flushed = 0.0
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
 
     # -- any thread ------------------------------------------------------------------------------------------------
@@ -135,12 +138,24 @@ class Wire:
             self._outbox.put(Barrier(call))
             self._wake()
 
-    def release(self) -> None:
-        """Let held text leave now. Any thread."""
+    @interruptible
+    def flush(self) -> None:
+        """Return when what is queued has left, for who needs it out before it does something that stops the wire.
+
+        Any thread. Asked again within HOLD_S it returns at once: the text leaves by then anyhow, and a program that
+        flushes after every line (logging does) must not turn every line into a message.
+        """
+        now = time.monotonic()
+        if now - self._flushed < HOLD_S or threading.current_thread() is self.thread or self._stopped:
+            return
+        self._flushed = now
+        left = threading.Event()
         with self._lock:
-            self._outbox.release()
-            if len(self._outbox):
-                self._wake()
+            if not len(self._outbox):
+                return
+            self._outbox.put(Barrier(left.set))
+            self._wake()
+        left.wait(FLUSH_WITHIN_S)
 
     @interruptible
     def wait_for_room(self) -> None:

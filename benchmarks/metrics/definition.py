@@ -1,0 +1,53 @@
+"""What a metric is: a function that measures, the rows it fills, and whether the kernel must be alone meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from benchmarks.session import Session
+
+Samples = Mapping[str, Sequence[float]]
+"""The samples of each row, by the row's key. A row that cannot be had on this system is left out."""
+
+Setting: TypeAlias = Literal["fresh", "alone", "together"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. Less is better, always."""
+
+    key: str
+    title: str
+    unit: str
+    target: float | None = None
+    """The ratio to the reference kernel that ours should not exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What to measure, and in which setting.
+
+    `fresh`: the metric starts the kernel itself. `alone`: the kernel runs, and no other. `together`: all kernels run,
+    and take turns.
+    """
+
+    name: str
+    setting: Setting
+    rows: tuple[Row, ...]
+    measure: Callable[[Session], Samples]
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.measure) or ""
+
+
+def metric(setting: Setting, *rows: Row) -> Callable[[Callable[[Session], Samples]], Metric]:
+    """Make a metric of a measuring function, named as the function is."""
+
+    def make(measure: Callable[[Session], Samples]) -> Metric:
+        return Metric(measure.__name__, setting, rows, measure)
+
+    return make

@@ -1,0 +1,148 @@
+"""The order of measurement: every kernel takes its turn in every round, and who goes first changes.
+
+A machine that others use too is slower in one minute than in the next. Kernels measured one after the other would
+differ by that alone; taking turns, each gets its share of every minute, and ratios hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from benchmarks import procfs
+from benchmarks.client import Fault
+from benchmarks.kernels import COMMANDS, Kernel
+from benchmarks.metrics import Metric, Samples
+from benchmarks.process import clean_environment, finish
+from benchmarks.session import Bench, Session
+
+GIVE_UP_AFTER = 3
+"""A metric that failed this often in a row is not tried on that kernel again."""
+
+STARTS = 3
+"""How often a kernel may come up wrong (mute on iopub, say) before a round goes on without it."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Results:
+    """Samples by (label, row), a list per round; faults by (label, metric), how often each was seen."""
+
+    samples: dict[tuple[str, str], list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+    faults: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    loads: list[float] = field(default_factory=list)
+    failures_in_a_row: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def gave_up(self, kernel: Kernel, name: str) -> bool:
+        return self.failures_in_a_row[kernel.label, name] >= GIVE_UP_AFTER
+
+    def note(self, kernel: Kernel, name: str, samples: Samples | None, faults: Sequence[str]) -> None:
+        """Take in what one measurement gave; `samples` is None if it failed."""
+        key = (kernel.label, name)
+        self.faults[key].update(faults)
+        self.failures_in_a_row[key] = 0 if samples is not None else self.failures_in_a_row[key] + 1
+        for row, values in (samples or {}).items():
+            if values:
+                self.samples[kernel.label, row].append(list(values))
+
+
+def rotated(items: Sequence[T], by: int) -> list[T]:
+    by %= max(len(items), 1)
+    return [*items[by:], *items[:by]]
+
+
+def run(
+    bench: Bench,
+    kernels: Sequence[Kernel],
+    metrics: Sequence[Metric],
+    rounds: int,
+    say: Callable[[str], None],
+    commands: Sequence[str] = (),
+) -> Results:
+    """Measure all, `rounds` times."""
+    results = Results()
+    alone = [metric for metric in metrics if metric.setting != "together"]
+    together = [metric for metric in metrics if metric.setting == "together"]
+    for number in range(rounds):
+        results.loads.append(procfs.load()[0])
+        say(f"round {number + 1} of {rounds}, load {results.loads[-1]:.1f}")
+        if alone:
+            for kernel in rotated(kernels, number):
+                measure_alone(bench, kernel, alone, results)
+        for command in rotated(commands, number):
+            measure_command(bench, command, results)
+        if together:
+            measure_together(bench, rotated(kernels, number), together, results)
+    return results
+
+
+def measure(session: Session, metric: Metric, results: Results) -> None:
+    """Measure one metric once. After a fault the session is closed: its kernel may be in any state."""
+    session.faults.clear()
+    samples: Samples | None = None
+    try:
+        samples = metric.measure(session)
+    except Fault as fault:
+        session.faults.append(str(fault))
+        session.close()
+    results.note(session.kernel, metric.name, samples, session.faults)
+
+
+def measure_alone(bench: Bench, kernel: Kernel, metrics: Sequence[Metric], results: Results) -> None:
+    session = Session(bench, kernel)
+    try:
+        for metric in metrics:
+            if results.gave_up(kernel, metric.name):
+                continue
+            if metric.setting == "fresh":
+                session.close()
+            elif not up(session, results):
+                continue
+            measure(session, metric, results)
+    finally:
+        session.close()
+
+
+def measure_command(bench: Bench, command: str, results: Results) -> None:
+    argv = [part.replace("{python}", bench.python) for part in COMMANDS[command]]
+    home = bench.folder / "commands"
+    home.mkdir(exist_ok=True)
+    try:
+        wall_s, cpu_s = finish(argv, clean_environment(bench.python, home))
+    except OSError as error:
+        results.faults[command, "command"][str(error)] += 1
+        return
+    results.samples[command, "wall_ms"].append([wall_s * 1e3])
+    results.samples[command, "cpu_ms"].append([cpu_s * 1e3])
+
+
+def measure_together(bench: Bench, kernels: Sequence[Kernel], metrics: Sequence[Metric], results: Results) -> None:
+    """Start all kernels, then go through the metrics: each on every kernel in turn, before the next."""
+    sessions = [Session(bench, kernel) for kernel in kernels]
+    try:
+        for session in sessions:
+            up(session, results)
+        time.sleep(bench.settle_s)
+        for index, metric in enumerate(metrics):
+            for session in rotated(sessions, index):
+                if not results.gave_up(session.kernel, metric.name) and up(session, results):
+                    measure(session, metric, results)
+    finally:
+        for session in sessions:
+            session.close()
+
+
+def up(session: Session, results: Results) -> bool:
+    """Have the session's kernel running, and say whether it is; a fault of its start is noted under `ready`."""
+    for _ in range(STARTS):
+        try:
+            session.ready()
+            return True
+        except Fault as fault:
+            session.close()
+            results.faults[session.kernel.label, "ready"][str(fault)] += 1
+    return False

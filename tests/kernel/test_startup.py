@@ -1,0 +1,81 @@
+"""Start-up: nothing is loaded that a first cell does not need, and kernel_info does not wait."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from frontend import Frontend, RawKernel, Sandbox
+
+HEAVY = (
+    "jupyter_client", "tornado", "psutil", "debugpy", "matplotlib", "jedi", "parso", "fastapi", "pydantic", "numpy",
+    "ipykernel.kernelapp", "ipykernel.kernelbase", "ipywidgets",
+)  # fmt: skip
+LOADED = f"import sys\n[name for name in {HEAVY!r} if name in sys.modules]"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A home made before its kernel starts."""
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.mark.better_than_ipykernel("it loads most of them")
+def test_nothing_heavy_is_loaded_for_the_first_cell(fresh_kernel: Frontend) -> None:
+    assert fresh_kernel.execute(LOADED).result == {"text/plain": "[]"}
+
+
+@pytest.mark.better_than_ipykernel("it loads most of them")
+def test_nothing_heavy_is_loaded_for_output_errors_and_history(fresh_kernel: Frontend) -> None:
+    for code in ("print('x')", "1 / 0", "'value'", "display(1)", "!true", "import asyncio\nawait asyncio.sleep(0)"):
+        fresh_kernel.execute(code)
+    fresh_kernel.request("history_request", {"hist_access_type": "tail", "n": 3, "output": False, "raw": True})
+    fresh_kernel.request("is_complete_request", {"code": "1"})
+    fresh_kernel.request("usage_request", channel="control")
+    assert fresh_kernel.execute(LOADED).result == {"text/plain": "[]"}
+
+
+@pytest.mark.better_than_ipykernel("it warns of missing encryption at every start")
+def test_kernel_starts_and_ends_without_a_word(fresh_kernel: Frontend) -> None:
+    fresh_kernel.execute("1")
+    fresh_kernel.shutdown()
+    fresh_kernel.exit_status()
+    assert fresh_kernel.log == ""
+
+
+def test_kernel_info_is_answered_at_once_after_the_start() -> None:
+    with RawKernel() as raw:
+        client = raw.client()
+        request = client.send("kernel_info_request")
+        assert client.reply(request)["content"]["status"] == "ok"
+
+
+HOLD_IPYTHON = """
+import os, sys
+
+class Hold:
+    def find_spec(self, name, path=None, target=None):
+        if name == "IPython":
+            sys.meta_path.remove(self)
+            os.read(os.open("gate", os.O_RDONLY), 1)
+
+sys.meta_path.insert(0, Hold())
+"""
+
+
+@pytest.mark.better_than_ipykernel("it imports IPython first")
+def test_kernel_info_does_not_wait_for_ipython(sandbox: Sandbox) -> None:
+    """The import of IPython is held up until kernel_info was answered."""
+    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
+    os.mkfifo(sandbox.path / "gate")
+    gate = os.open(sandbox.path / "gate", os.O_RDWR)
+    with RawKernel(env={"PYTHONPATH": str(sandbox.path)}, sandbox=sandbox) as raw:
+        client = raw.client()
+        assert client.reply(client.send("kernel_info_request"))["content"]["language_info"]["name"] == "python"
+        os.write(gate, b"x")
+        assert client.reply(client.execute("'IPython' in __import__('sys').modules"))["content"]["status"] == "ok"
+    os.close(gate)
