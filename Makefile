@@ -38,6 +38,7 @@ types: $(VENV)/has-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/has-bench
+	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/run.py
 
 cov: $(VENV)/has-dev

@@ -115,6 +115,7 @@ class ZMQDisplayPublisher(DisplayPublisher):
 
 class _Result(threading.local):
     content: dict[str, Any] | None = None
+    execution: Any = None
 
 
 class ZMQShellDisplayHook(DisplayHook):
@@ -149,6 +150,15 @@ class ZMQShellDisplayHook(DisplayHook):
             shell: Any = self.shell
             count = shell.execution_count - 1
         return int(count)
+
+    @property
+    def exec_result(self) -> Any:
+        """IPython's result of the cell that this thread runs."""
+        return self._result.execution
+
+    @exec_result.setter
+    def exec_result(self, result: Any) -> None:
+        self._result.execution = result
 
     def start_displayhook(self) -> None:
         self._result.content = {"data": {}, "metadata": {}}

@@ -1,12 +1,13 @@
 """IPython as a language of the kernel: execute, complete, inspect, is_complete, history, comms.
 
-Main thread; `close` in any.
+Runs in the thread of the lane that a request was routed to: main, a subshell, or (questions only) the assistant.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from IPython.utils.tokenutil import token_at_cursor
 from ..protocol.message import Content, Parent
 from ..runtime.attribution import PARENT
 from ..runtime.host import Host
+from ..runtime.interrupt import Interrupts
+from ..runtime.parking import ParkedLoop
 from .app import IPKernelApp
 from .comms import CommManager
 from .completions import complete
@@ -38,6 +41,8 @@ class IPythonLanguage:
     def __init__(self, host: Host, argv: Sequence[str]) -> None:
         self.host = host
         self.context: Context = copy_context()
+        self._here = threading.local()
+        self._here.parking, self._here.context = host.parking, self.context
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         self._app = IPKernelApp.instance()
         self._app.configure(host, argv)
@@ -48,6 +53,7 @@ class IPythonLanguage:
         self.shell = self._app.make_shell(host)
         self.kernel = IPythonKernel(self)
         self.shell.kernel = self.kernel
+        self.shell.where = self._where  # type: ignore[method-assign]  # only the language knows the lanes' contexts
         self.comms.install(self.kernel)
         Stdin(host).install()
         if "JPY_SESSION_NAME" in os.environ:
@@ -72,14 +78,16 @@ class IPythonLanguage:
         content, parent = request.content, request.parent
         silent = bool(content.get("silent", False))
         store_history = bool(content.get("store_history", not silent)) and not silent
+        interrupts = self._enter_lane(request.lane)
+        context = self._where()[1]
         self.host.attribution.latest = parent
-        self.context.run(PARENT.set, parent)
-        count = self.shell.execution_count
+        context.run(PARENT.set, parent)
+        count = self.shell.numbers.begin(store_history and not content["code"].isspace() and content["code"] != "")
         if not silent:
             self.host.wire.publish(
                 "execute_input", {"code": content["code"], "execution_count": count}, parent, lazy=True
             )
-        self.host.interrupts.begin_request()
+        interrupts.begin_request()
         try:
             result = self._run(content["code"], store_history, silent, request.metadata)
             reply = self._outcome(result)
@@ -87,8 +95,9 @@ class IPythonLanguage:
         except KeyboardInterrupt:  # it came between our code and the user's
             reply, expressions = self._interrupted(), {}
         finally:
-            self.host.interrupts.end_request()
-            self.host.interrupts.install()
+            interrupts.end_request()
+            interrupts.install()
+            self.shell.numbers.end()
         self._leave_forked_child()
         flush_foreign_streams()
         self._drain()
@@ -105,12 +114,13 @@ class IPythonLanguage:
         cell_id = metadata.get("cellId")
         if cell_id is not None:
             keywords["cell_id"] = cell_id
-        run = self.host.parking.call
+        parking, context = self._where()
+        run = parking.call
         if self._awaits(code):
             # Its task enters the context by itself; entered twice, a context refuses.
             result: ExecutionResult = run(run_cell, code, **keywords)
         else:
-            result = self.context.run(run, run_cell, code, **keywords)
+            result = context.run(run, run_cell, code, **keywords)
         return result
 
     def _awaits(self, code: str) -> bool:
@@ -141,7 +151,7 @@ class IPythonLanguage:
 
     def _interrupted(self) -> Content:
         content = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": ["KeyboardInterrupt"]}
-        self.host.wire.publish("error", dict(content), self.host.attribution.latest)
+        self.host.wire.publish("error", dict(content), self.host.attribution.current())
         return {"status": "error", **content}
 
     def _expressions(self, expressions: dict[str, str], reply: Content) -> dict[str, Any]:
@@ -234,24 +244,41 @@ class IPythonLanguage:
         """Give a comm message to its comm, as code of the cells' context with the message as its parent."""
         handler = getattr(self.comms, request.message.msg_type)
         message = dict(request.parent.message)
-        self._with_parent(request.parent, handler, None, list(request.message.idents), message)
+        self._with_parent(request.lane, request.parent, handler, None, list(request.message.idents), message)
         self._drain()
 
-    def _with_parent(self, parent: Parent, function: Any, *args: Any) -> Any:
-        before = self.context.get(PARENT)
-        self.context.run(PARENT.set, parent)
+    def _with_parent(self, lane: Any, parent: Parent, function: Any, *args: Any) -> Any:
+        interrupts = self._enter_lane(lane)
+        context = self._where()[1]
+        before = context.get(PARENT)
+        context.run(PARENT.set, parent)
         try:
-            self.host.interrupts.begin_request()
+            interrupts.begin_request()
             return self._in_cell_context(function, *args)
         except KeyboardInterrupt:
             self.host.wire.write("stderr", parent, "KeyboardInterrupt\n")
             return None
         finally:
-            self.host.interrupts.end_request()
-            self.context.run(PARENT.set, before)
+            interrupts.end_request()
+            context.run(PARENT.set, before)
 
     def _in_cell_context(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.context.run(self.host.parking.call, function, *args, **kwargs)
+        if not hasattr(self._here, "parking"):  # the assistant's thread: it answers while main is inside the context
+            return self.context.copy().run(function, *args, **kwargs)
+        parking, context = self._where()
+        return context.run(parking.call, function, *args, **kwargs)
+
+    def _enter_lane(self, lane: Any) -> Interrupts:
+        """Give the thread of a subshell its own context, a copy of main's, when it first runs code."""
+        if not hasattr(self._here, "parking"):
+            self._here.parking, self._here.context = lane.parking, self.context.copy()
+        interrupts: Interrupts = self._here.parking.interrupts
+        return interrupts
+
+    def _where(self) -> tuple[ParkedLoop, Context]:
+        """Return the loop and the context of the cells of this thread (main's, in a thread of the user's own)."""
+        here = self._here
+        return getattr(here, "parking", self.host.parking), getattr(here, "context", self.context)
 
     # -- end -------------------------------------------------------------------------------------------------------
 

@@ -6,14 +6,16 @@ transformers and hundreds of others decide by that name that they run in a noteb
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import traceback
+from collections.abc import Iterator
+from contextvars import Context
 from typing import Any
 
 from IPython.core import page, payloadpage
 from IPython.core.autocall import ZMQExitAutocall
-from IPython.core.display_trap import DisplayTrap
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell, InteractiveShellABC
 from traitlets import Any as AnyTrait
 from traitlets import CBool, Instance, Type, default, observe
@@ -21,8 +23,10 @@ from traitlets import CBool, Instance, Type, default, observe
 from ..protocol.message import Parent
 from ..runtime.attribution import PARENT
 from ..runtime.host import Host
+from ..runtime.parking import ParkedLoop
 from .cell_name import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook, header_parent
+from .shared import CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 
 # What ipykernel sets for children, so that they colour their output and never open a pager.
 _ENVIRONMENT = {
@@ -51,8 +55,8 @@ class LoopRunner:
         self._shell = shell
 
     def __call__(self, coroutine: Any) -> Any:
-        kernel = self._shell.kernel
-        return self._shell.host.parking.run(coroutine, kernel.context if kernel is not None else None)
+        parking, context = self._shell.where()
+        return parking.run(coroutine, context)
 
     def __str__(self) -> str:
         return "asyncio"
@@ -85,9 +89,14 @@ class ZMQInteractiveShell(InteractiveShell):
             # Not at once: a console that polls whether we live must get to read the payload that asks it to leave.
             self.host.parking.call_later(EXIT_AFTER_S, self.host.exit)
 
+    def where(self) -> tuple[ParkedLoop, Context | None]:
+        """Return the loop and the context of the cells of this thread. The language replaces it."""
+        return self.host.parking, None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.traceback = _Traceback()
-        self._count_lock = threading.Lock()
+        self.numbers = CellNumbers()
+        self._showing = threading.RLock()
         super().__init__(*args, **kwargs)
         # Top-level await runs on the kernel's own loop, so that tasks live on between cells.
         self.run_on_loop = LoopRunner(self)
@@ -114,7 +123,19 @@ class ZMQInteractiveShell(InteractiveShell):
     def init_displayhook(self) -> None:
         self.displayhook = self.displayhook_class(parent=self, shell=self, cache_size=self.cache_size, host=self.host)
         self.configurables.append(self.displayhook)  # type: ignore[arg-type]  # any Configurable
-        self.display_trap = DisplayTrap(hook=self.displayhook)
+        self.display_trap = SteadyDisplayTrap(hook=self.displayhook)
+
+    def init_builtins(self) -> None:
+        super().init_builtins()
+        self.builtin_trap = SteadyBuiltinTrap(shell=self)
+
+    def init_history(self) -> None:
+        self.history_manager = HistoryByNumber(shell=self, parent=self)
+        self.configurables.append(self.history_manager)  # type: ignore[arg-type]  # any Configurable
+
+    def init_payload(self) -> None:
+        self.payload_manager = PayloadsByThread(parent=self)
+        self.configurables.append(self.payload_manager)  # type: ignore[arg-type]  # any Configurable
 
     def init_magics(self) -> None:
         super().init_magics()
@@ -130,6 +151,20 @@ class ZMQInteractiveShell(InteractiveShell):
         self.traceback.shown = None
         result: ExecutionResult = super().run_cell(*args, **kwargs)
         return result
+
+    @property
+    def execution_count(self) -> int:
+        """The number of the cell that this thread runs; between cells, of the next one."""
+        return self.numbers.current
+
+    @execution_count.setter
+    def execution_count(self, value: int) -> None:
+        self.numbers.current = value
+
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """Nothing: IPython keeps a copy of all that a cell prints in memory, for %notebook; 100 MB would stay there."""
+        yield
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Integrate a GUI event loop. Raises NotImplementedError for one that this kernel cannot run yet."""
@@ -183,6 +218,10 @@ class ZMQInteractiveShell(InteractiveShell):
             super().showtraceback(exc_tuple, *args, **kwargs)
             return
         _hide_our_frames(tb)
+        with self._showing:  # ultratb keeps what it formats in attributes of one object
+            self._show(etype, value, tb, *args, **kwargs)
+
+    def _show(self, etype: Any, value: Any, tb: Any, *args: Any, **kwargs: Any) -> None:
         if _contains_group(value):
             lines = [line.rstrip("\n") for line in traceback.format_exception(etype, value, _below_ipython(tb))]
             self._showtraceback(etype, value, lines)

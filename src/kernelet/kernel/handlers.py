@@ -12,6 +12,7 @@ from ..protocol.codec import MalformedMessage, loads_object
 from ..protocol.message import Content, Message, Parent, error_content, reply_type
 from ..runtime.lane import FENCE, Lane
 from .language import Request
+from .subshells import UnknownSubshellError
 
 if TYPE_CHECKING:
     from .kernel import Kernel
@@ -60,7 +61,7 @@ def _wrap(
     try:
         reply = dispatch()
     except Exception as error:  # noqa: BLE001  # whatever went wrong, the request is answered
-        if not isinstance(error, UnknownMessageType | MissingField):
+        if not isinstance(error, UnknownMessageType | MissingField | UnknownSubshellError):
             kernel.log.crash(f"could not handle {message.msg_type}")
         else:
             kernel.log("warning", str(error))
@@ -76,6 +77,9 @@ def _wrap(
 
 def _dispatch(kernel: Kernel, request: Request) -> Content | None:
     msg_type = request.message.msg_type
+    subshell_id = request.message.subshell_id
+    if subshell_id is not None and request.message.channel == "shell" and kernel.subshells.get(subshell_id) is None:
+        raise UnknownSubshellError(f"no subshell {subshell_id!r}")
     handler = HANDLERS.get(msg_type)
     if handler is None:
         if not msg_type.endswith("_request"):
@@ -159,6 +163,20 @@ def usage(kernel: Kernel, request: Request) -> Content:
     return {"status": "ok", **kernel.usage()}
 
 
+def create_subshell(kernel: Kernel, request: Request) -> Content:
+    return {"status": "ok", "subshell_id": kernel.subshells.create()}
+
+
+def delete_subshell(kernel: Kernel, request: Request) -> Content:
+    _need_text(request, "subshell_id")
+    kernel.subshells.delete(request.content["subshell_id"])
+    return {"status": "ok"}
+
+
+def list_subshell(kernel: Kernel, request: Request) -> Content:
+    return {"status": "ok", "subshell_id": kernel.subshells.ids()}
+
+
 def interrupt(kernel: Kernel, request: Request) -> Content:
     kernel.interrupt()
     return {"status": "ok"}
@@ -184,4 +202,7 @@ HANDLERS: dict[str, Handler] = {
     "usage_request": usage,
     "interrupt_request": interrupt,
     "shutdown_request": shutdown,
+    "create_subshell_request": create_subshell,
+    "delete_subshell_request": delete_subshell,
+    "list_subshell_request": list_subshell,
 }

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,13 +20,15 @@ from ..protocol.message import NO_PARENT, Content, Message, Parent
 from ..runtime.ask import Asker
 from ..runtime.attribution import Attribution
 from ..runtime.interrupt import Interrupts
-from ..runtime.lane import Lane
+from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
+from ..runtime.lane import Lane, Offer
 from ..runtime.log import Log
 from ..runtime.parking import PlainParking
 from ..runtime.sockets import Sockets, mark_service_thread
 from ..runtime.wire import Wire
 from . import handlers
 from .language import Language
+from .subshells import Subshells
 
 if TYPE_CHECKING:
     from ..runtime.capture import Capture
@@ -36,6 +39,23 @@ _CELL_GRACE_S = 0.08
 _ATEXIT_GRACE_S = 5.0
 _CHILDREN_GRACE_S = 0.05
 _WIRE_GRACE_S = 2.0
+
+# How long a busy lane has to come to a message that another lane may handle as well.
+PATIENCE_S = 0.05
+# How long the assistant may take for an answer before another one takes over what else there is to answer.
+ASSISTANT_BUDGET_S = 1.0
+# Questions about code and state: answered off the main thread while it runs a cell.
+ANSWERED_WHILE_BUSY = frozenset(
+    {
+        "complete_request",
+        "inspect_request",
+        "is_complete_request",
+        "history_request",
+        "comm_info_request",
+        "kernel_info_request",
+        "connect_request",
+    }
+)
 
 State = Literal["starting", "busy", "idle"]
 
@@ -54,7 +74,7 @@ class Kernel:
         codec = Codec(self.connection.key, self.connection.signature_scheme, session, self.clock, _username())
         self.wire = Wire(sockets, codec, self.route, self._tell_starting, log)
         self.asker = Asker(self.wire, self.attribution)
-        self.control = Lane("control", PlainParking(), self._handle, log)
+        self.control = Lane("control", PlainParking(), self.handle, log)
         self.main: Lane | None = None
         self._language: Language | None = None
         self._early: list[Message] = []
@@ -66,6 +86,9 @@ class Kernel:
         self._finished = threading.Event()
         self._pid = os.getpid()
         self._told_starting = self._heard = False
+        self.subshells = Subshells(self)
+        self._assistant_lane: Lane | None = None
+        self._assisted_at = 0.0
 
     @property
     def language(self) -> Language:
@@ -176,11 +199,43 @@ class Kernel:
         elif message.channel == "control":
             self.control.post(message)
         elif self.main is not None:
-            self.main.post(message)
+            self._route_shell(message, self.main)
         elif message.msg_type == "kernel_info_request":
             self.control.post(message)
         else:
             self._keep(message)
+
+    def _route_shell(self, message: Message, main: Lane) -> None:
+        """Choose among main, a subshell, and whoever may answer for a main that is busy."""
+        subshell_id = message.subshell_id
+        lane = main if subshell_id is None else self.subshells.get(subshell_id)
+        if lane is None:
+            self.control.post(message)  # which answers that there is no such subshell
+        elif lane is not main and message.msg_type in COMM_MESSAGES:
+            # Widget libraries are written for the main thread: a subshell's takes over only where main does not come.
+            self._offer(message, main, lambda: lane)
+        elif message.msg_type in ANSWERED_WHILE_BUSY and lane.busy:
+            self._offer(message, lane, self._assistant)
+        else:
+            lane.post(message)
+
+    def _offer(self, message: Message, first: Lane, second: Callable[[], Lane]) -> None:
+        """Give a message to `first`; where it is not taken in a moment, offer it to `second` as well. Wire thread."""
+        offer = Offer(message)
+        first.post(offer)
+        if first.busy:
+            self.wire.call_later(PATIENCE_S, lambda: second().post(offer) if offer.open else None)
+
+    def _assistant(self) -> Lane:
+        """Return a lane that answers questions while main runs a cell; another one if the last hangs in user code."""
+        now = time.monotonic()
+        if self._assistant_lane is None or (self._assistant_lane.busy and now - self._assisted_at > ASSISTANT_BUDGET_S):
+            self._assistant_lane = Lane("assistant", PlainParking(), self.handle, self.log)
+            thread = threading.Thread(target=self._assistant_lane.run, name="kernelet-assistant", daemon=True)
+            mark_service_thread(thread)
+            thread.start()
+        self._assisted_at = now
+        return self._assistant_lane
 
     def _keep(self, message: Message) -> None:
         """Keep a message that came before the language was there."""
@@ -190,7 +245,8 @@ class Kernel:
             else:
                 self.main.post(message)
 
-    def _handle(self, lane: Lane, message: Message) -> None:
+    def handle(self, lane: Lane, message: Message) -> None:
+        """Answer a message in `lane`'s thread."""
         handlers.handle(self, lane, message)
 
     def publish_status(self, state: State, parent: Parent, lazy: bool = True) -> None:

@@ -144,7 +144,7 @@ def _run(path: Path, sockets: Sockets, options: Options) -> int:
         kernel.exit,
     )
     language = IPythonLanguage(host, options.rest)
-    main = Lane("main", parking, kernel._handle, log)
+    main = Lane("main", parking, kernel.handle, log)
     gc.freeze()
     gc.enable()
     status = kernel.run(language, main)

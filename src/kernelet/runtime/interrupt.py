@@ -71,9 +71,13 @@ class Interrupts:
         self.cancel: Callable[[], None] | None = None
         # The idle loop turns now: only background tasks can be on the stack.
         self.idle = False
+        # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
+        self.others: list[Interrupts] = []
         self._handling = False
         self._pending = False
         self._user = False
+        self._thread: int | None = None
+        self._raised_from_outside = False
 
     def install(self) -> None:
         """Take SIGINT; again after every cell, in case user code took it. Does nothing outside the main thread."""
@@ -96,6 +100,7 @@ class Interrupts:
         """Call `function`; an interrupt raises KeyboardInterrupt in it, or here."""
         outer = self._user
         try:
+            self._thread = threading.get_ident()
             self._user = True
             if self._pending:
                 self._pending = False
@@ -103,6 +108,27 @@ class Interrupts:
             return function(*args, **kwargs)
         finally:
             self._user = outer
+            if self._raised_from_outside:
+                self._raised_from_outside = False
+                self._set_async_exception(None)
+
+    def interrupt_from_outside(self) -> None:
+        """Interrupt the cell of a thread that no signal reaches: cancel it where it awaits, or raise in its code.
+
+        Any thread. Code that waits in C (time.sleep) goes on until C returns.
+        """
+        if self.cancel is not None:
+            self.cancel()
+        elif self._user:
+            self._raised_from_outside = True
+            self._set_async_exception(KeyboardInterrupt)
+
+    def _set_async_exception(self, kind: type[BaseException] | None) -> None:
+        import ctypes  # only for an interrupt of a subshell
+
+        if self._thread is not None:
+            exception = None if kind is None else ctypes.py_object(kind)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), exception)
 
     def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
         while frame is not None and frame.f_globals is globals():  # a second signal, while the first was decided
@@ -110,7 +136,10 @@ class Interrupts:
         if _shielded(frame):
             # Not raise_signal: it would call this handler again, inside itself, before the shielded code moves on.
             _thread.start_new_thread(_signal_again, ())
-        elif self.cancel is not None and _loop_sleeps(frame):
+            return
+        for other in self.others:
+            other.interrupt_from_outside()
+        if self.cancel is not None and _loop_sleeps(frame):
             self.cancel()
         elif self._user or self.cancel is not None or (self.idle and not _loop_sleeps(frame)):
             raise KeyboardInterrupt

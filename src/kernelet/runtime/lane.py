@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +15,25 @@ from .log import Log
 from .parking import Parking
 
 
+class Offer:
+    """A message offered to two lanes: whichever takes it first handles it, and the other forgets it."""
+
+    __slots__ = ("_taken", "message")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self._taken = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether the caller is the one to handle it; true once. Any thread."""
+        return self._taken.acquire(blocking=False)
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody took it yet."""
+        return not self._taken.locked()
+
+
 class Fence:
     """Marks in an inbox the end of what had arrived when a cell failed: requests before it are aborted."""
 
@@ -21,7 +41,7 @@ class Fence:
 FENCE: Final = Fence()
 # What a lane handles in the middle of a cell that awaits: a button must answer while `await clicked` runs.
 SERVED_WHILE_AWAITING: Final = frozenset({"comm_open", "comm_msg", "comm_close"})
-Job = Message | Fence | Callable[[], None]
+Job = Message | Offer | Fence | Callable[[], None]
 
 
 class Lane:
@@ -46,8 +66,18 @@ class Lane:
         self._inbox.append(job)
         if self._waiting:
             self.parking.wake()
-        elif isinstance(job, Message) and job.msg_type in SERVED_WHILE_AWAITING:
+        elif _served_while_awaiting(job):
             self.parking.serve_soon()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is handled or waits to be. Any thread; true a moment ago is all that it can say."""
+        return self.running is not None or bool(self._inbox)
+
+    def leftovers(self) -> list[Message]:
+        """Return the messages that were not handled, once `run` has returned."""
+        messages = [job for job in self._inbox if isinstance(job, Message)]
+        return messages + [job.message for job in self._inbox if isinstance(job, Offer) and job.take()]
 
     def end(self) -> None:
         """Let `run` return once the job that it handles now is done; what is queued behind it is not handled."""
@@ -57,9 +87,12 @@ class Lane:
     def run(self) -> None:
         """Handle jobs until `end`."""
         while not self._ending:
-            job = self._next()
-            if job is not None:
-                self._run_one(job)
+            try:
+                job = self._next()
+                if job is not None:
+                    self._run_one(job)
+            except KeyboardInterrupt:  # raised from outside (a subshell's thread) just as user code returned
+                self._log("info", f"lane {self.name}: an interrupt came too late")
 
     def _run_one(self, job: Job) -> None:
         try:
@@ -67,6 +100,9 @@ class Lane:
                 self.aborting = False
             elif isinstance(job, Message):
                 self._handle(self, job)
+            elif isinstance(job, Offer):
+                if job.take():
+                    self._handle(self, job.message)
             else:
                 job()
         except Exception:  # noqa: BLE001  # our bug: logged, and the next request is served
@@ -75,7 +111,7 @@ class Lane:
     def _serve_while_awaiting(self) -> None:
         """Handle queued comm messages: a cell awaits, so widgets may answer. The lane's thread, on its loop."""
         for job in list(self._inbox):
-            if isinstance(job, Message) and job.msg_type in SERVED_WHILE_AWAITING:
+            if _served_while_awaiting(job):
                 self._inbox.remove(job)
                 self._run_one(job)
 
@@ -88,3 +124,8 @@ class Lane:
             self.parking.turn()
         self._waiting = False
         return self._inbox.popleft() if self._inbox else None
+
+
+def _served_while_awaiting(job: Job) -> bool:
+    message = job.message if isinstance(job, Offer) else job
+    return isinstance(message, Message) and message.msg_type in SERVED_WHILE_AWAITING

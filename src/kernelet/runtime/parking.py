@@ -174,7 +174,7 @@ class ParkedLoop:
         import asyncio
 
         self._asyncio = asyncio
-        self._interrupts = interrupts
+        self.interrupts = interrupts
         self._log = log
         self._on_task_error = on_task_error
         self._guards = _the_guards()
@@ -196,7 +196,7 @@ class ParkedLoop:
         if self._woken:  # through a loop that user code has closed since
             self._woken = False
             return
-        self._interrupts.idle = True
+        self.interrupts.idle = True
         try:
             self.loop.run_forever()
             self._woken = False
@@ -206,7 +206,7 @@ class ParkedLoop:
         except SystemExit as error:
             self._on_task_error({"message": "a background task tried to exit", "exception": error})
         finally:
-            self._interrupts.idle = False
+            self.interrupts.idle = False
 
     def turn(self) -> None:
         """Turn the loop once, if anything is ready or timed on it: a long queue of cells must not starve tasks."""
@@ -242,10 +242,10 @@ class ParkedLoop:
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run sync user code with the loop parked: `create_task` and `asyncio.run` both work in it."""
         if not self._guards.work or self.loop.is_running():
-            return self._interrupts.run_user_code(function, *args, **kwargs)
+            return self.interrupts.run_user_code(function, *args, **kwargs)
         self._guards.park(self.loop)
         try:
-            return self._interrupts.run_user_code(function, *args, **kwargs)
+            return self.interrupts.run_user_code(function, *args, **kwargs)
         finally:
             self._guards.unpark()
 
@@ -263,13 +263,13 @@ class ParkedLoop:
         if parked is not None:
             self._guards.unpark()
         cell = _Cell(self, coroutine, context)
-        outer_cell, outer_cancel = self._cell, self._interrupts.cancel
+        outer_cell, outer_cancel = self._cell, self.interrupts.cancel
         try:
-            self._cell, self._interrupts.cancel = cell, cell.interrupt
+            self._cell, self.interrupts.cancel = cell, cell.interrupt
             self.loop.call_soon(self.serve)  # for what came before the cell was known to await
             return cell.run()
         finally:
-            self._cell, self._interrupts.cancel = outer_cell, outer_cancel
+            self._cell, self.interrupts.cancel = outer_cell, outer_cancel
             if parked is not None:
                 self._guards.park(parked)
 

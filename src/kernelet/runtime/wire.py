@@ -7,6 +7,8 @@ makes one.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import os
 import socket as socketlib
 import threading
@@ -75,6 +77,8 @@ class Wire:
         self._blocked_since: float | None = None
         self._expecting = False
         self._flushed = 0.0
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_numbers = itertools.count()
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
 
     # -- any thread ------------------------------------------------------------------------------------------------
@@ -172,6 +176,10 @@ class Wire:
         self._fds[fd] = ready
         self._poller.register(fd, zmq.POLLIN)
 
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Call `call` in the wire thread, `delay_s` from now. Wire thread only."""
+        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))
+
     def unwatch(self, fd: int) -> None:
         """Stop watching `fd`. Wire thread only."""
         if self._fds.pop(fd, None) and fd not in self._paused:
@@ -238,6 +246,8 @@ class Wire:
                 self._welcome()
             else:
                 self._receive_from(ready, _RECEIVE_AT_MOST)
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
         self._drain()
 
     def _timeout_ms(self) -> int | None:
@@ -245,7 +255,7 @@ class Wire:
         now = time.monotonic()
         with self._lock:
             deadline = self._outbox.deadline()
-            if deadline is None and not self._expecting:
+            if deadline is None and not self._expecting and not self._timers:
                 self._look_at = _NEVER
                 return None
             if self._blocked_since is not None:
@@ -255,6 +265,8 @@ class Wire:
             if self._expecting:
                 look_at = min(look_at, now + LOOK_AGAIN_S)
                 self._expecting = False
+            if self._timers:
+                look_at = min(look_at, self._timers[0][0])
             self._look_at = look_at
         # Up to the next millisecond, never down: polling with 0 until the deadline would spin.
         return int((look_at - now) * 1000) + 1 if look_at > now else 0

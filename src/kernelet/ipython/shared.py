@@ -1,0 +1,130 @@
+"""What makes one InteractiveShell safe for several threads: subshells run cells at the same time, in one namespace.
+
+IPython keeps the state of the running cell in plain attributes of shared objects. Each class here gives every thread
+its own, or puts a lock around what is one for all.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, Literal, Self
+
+from IPython.core.builtin_trap import BuiltinTrap
+from IPython.core.display_trap import DisplayTrap
+from IPython.core.history import HistoryManager
+from IPython.core.payload import PayloadManager
+
+
+class CellNumbers:
+    """Gives out execution counts: every cell its own number, seen by all code that runs in its thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next = 1
+        self._here = threading.local()
+
+    def begin(self, counted: bool) -> int:
+        """Start a cell in this thread and return its number; `counted` if the next cell is to have another."""
+        with self._lock:
+            number = self._next
+            if counted:
+                self._next += 1
+        self._here.number = self._here.shown = number
+        return number
+
+    def end(self) -> None:
+        """End this thread's cell."""
+        self._here.number = self._here.shown = None
+
+    @property
+    def current(self) -> int:
+        """The number as IPython's code expects it: the running cell's, and one more once `run_cell` has counted it."""
+        shown = getattr(self._here, "shown", None)
+        return self._next if shown is None else int(shown)
+
+    @current.setter
+    def current(self, value: int) -> None:
+        number = getattr(self._here, "number", None)
+        if number is None or value not in (number, number + 1):  # %reset, or user code that counts for itself
+            with self._lock:
+                self._next = value
+        self._here.shown = value if number is not None else None
+
+
+class PayloadsByThread(PayloadManager):
+    """Payloads of the cell that this thread runs."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._here = threading.local()
+        super().__init__(**kwargs)
+
+    @property
+    def _payload(self) -> list[dict[str, Any]]:
+        if not hasattr(self._here, "payloads"):
+            self._here.payloads = []
+        payloads: list[dict[str, Any]] = self._here.payloads
+        return payloads
+
+    @_payload.setter
+    def _payload(self, payloads: list[dict[str, Any]]) -> None:
+        self._here.payloads = payloads
+
+
+class HistoryByNumber(HistoryManager):
+    """IPython's history, where In[n] is the cell numbered n even if a later one began first."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._order = threading.RLock()
+        super().__init__(*args, **kwargs)
+
+    def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
+        with self._order:
+            before = len(self.input_hist_raw)
+            super().store_inputs(line_num, source, source_raw)
+            if len(self.input_hist_raw) == before + 1 and before != line_num:
+                for inputs in (self.input_hist_parsed, self.input_hist_raw):
+                    text = inputs.pop()
+                    inputs.extend([""] * (line_num + 1 - len(inputs)))
+                    inputs[line_num] = text
+
+
+class SteadyDisplayTrap(DisplayTrap):
+    """Keeps sys.displayhook ours: put in place when a thread begins a cell, never taken away under another thread."""
+
+    def __init__(self, hook: Any = None) -> None:
+        super().__init__(hook=hook)
+        self._here = threading.local()
+
+    def __enter__(self) -> Self:
+        level = getattr(self._here, "level", 0)
+        if level == 0:
+            sys.displayhook = self.hook
+        self._here.level = level + 1
+        return self
+
+    def __exit__(self, *error: object) -> Literal[False]:
+        self._here.level -= 1
+        return False
+
+    @property
+    def is_active(self) -> bool:
+        return getattr(self._here, "level", 0) > 0
+
+
+class SteadyBuiltinTrap(BuiltinTrap):
+    """Adds IPython's builtins (get_ipython, display) once, for good: a kernel has no other prompt to go back to."""
+
+    def __init__(self, shell: Any = None) -> None:
+        super().__init__(shell=shell)
+        self._once = threading.Lock()
+
+    def __enter__(self) -> Self:
+        with self._once:
+            if self._nested_level == 0:
+                self.activate()
+                self._nested_level = 1
+        return self
+
+    def __exit__(self, *error: object) -> Literal[False]:
+        return False

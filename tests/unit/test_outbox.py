@@ -1,0 +1,238 @@
+"""The outbox: whatever is interleaved, text comes out whole, in order and in time, and the order of items is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from kernelet.protocol import outbox
+from kernelet.protocol.message import Parent
+from kernelet.protocol.outbox import HOLD_S, MERGE_LIMIT_CHARS, Barrier, Frames, Item, Outbox, Text
+
+ONE, TWO = Parent(b'{"msg_id":"1"}'), Parent(b'{"msg_id":"2"}')
+
+
+def frames(text: bytes = b"x") -> Frames:
+    return Frames("iopub", [text], len(text))
+
+
+def taken(box: Outbox, now: float) -> Text:
+    item = box.take(now)
+    assert isinstance(item, Text)
+    return item
+
+
+@dataclass
+class Expected:
+    """One thing that was put: a run of adjacent text of one stream and parent, or another item itself."""
+
+    key: tuple[str, Parent] | Frames | Barrier
+    text: str = ""
+    since: float = 0.0
+
+
+@dataclass
+class Seen:
+    items: list[Item] = field(default_factory=list)
+
+    def runs(self) -> list[Expected]:
+        """Return what was taken, with neighbouring texts of one stream and parent joined."""
+        runs: list[Expected] = []
+        for item in self.items:
+            if isinstance(item, Text):
+                add_text(runs, item.name, item.parent, "".join(item.parts), 0.0)
+            else:
+                runs.append(Expected(item))
+        return runs
+
+
+def add_text(runs: list[Expected], name: str, parent: Parent, text: str, now: float) -> None:
+    last = runs[-1] if runs else None
+    if last is not None and isinstance(last.key, tuple) and last.key[0] == name and last.key[1] is parent:
+        last.text += text
+    else:
+        runs.append(Expected((name, parent), text, now))
+
+
+def told(runs: list[Expected]) -> list[tuple[object, ...]]:
+    """Return runs in a form that compares parents by identity."""
+    return [(run.key[0], id(run.key[1]), run.text) if isinstance(run.key, tuple) else (id(run.key),) for run in runs]
+
+
+class AnyInterleaving(RuleBasedStateMachine):
+    """Puts and takes at times that never go back, as a monotonic clock's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = Outbox()
+        self.now = 0.0
+        self.put: list[Expected] = []
+        self.seen = Seen()
+        # (time of putting, characters) of text that has not left.
+        self.waiting: list[tuple[float, int]] = []
+
+    @rule(passed=st.sampled_from([0.0, HOLD_S / 10, HOLD_S, 1.0]))
+    def time_passes(self, passed: float) -> None:
+        self.now += passed
+
+    @rule(name=st.sampled_from(["stdout", "stderr"]), parent=st.sampled_from([ONE, TWO]), text=st.text(max_size=5))
+    def put_text(self, name: str, parent: Parent, text: str) -> None:
+        deadline = self.box.put_text(name, parent, text, self.now)
+        assert deadline <= self.now + HOLD_S
+        add_text(self.put, name, parent, text, self.now)
+        self.waiting.append((self.now, len(text)))
+
+    @rule(body=st.binary(max_size=5))
+    def put_frames(self, body: bytes) -> None:
+        item = frames(body)
+        self.box.put(item)
+        self.put.append(Expected(item))
+
+    @rule()
+    def put_barrier(self) -> None:
+        item = Barrier(lambda: None)
+        self.box.put(item)
+        self.put.append(Expected(item))
+
+    @rule()
+    def take(self) -> None:
+        deadline = self.box.deadline()
+        item = self.box.take(self.now)
+        assert (item is not None) == (deadline is not None and deadline <= self.now)
+        if item is None:
+            # What waits is the text put last, all of it younger than its deadline.
+            assert all(self.now < since + HOLD_S for since, _ in self.waiting)
+            return
+        self.seen.items.append(item)
+        if isinstance(item, Text):
+            assert item.size == sum(map(len, item.parts))
+            del self.waiting[: len(item.parts)]
+
+    @precondition(lambda self: self.seen.items)
+    @rule()
+    def take_and_put_back(self) -> None:
+        size, count = self.box.size, len(self.box)
+        item = self.box.take(self.now)
+        if item is not None:
+            self.box.put_back(item)
+        assert (self.box.size, len(self.box)) == (size, count)
+
+    @invariant()
+    def the_size_is_what_waits(self) -> None:
+        waiting = sum(length for _, length in self.waiting)
+        put = sum(run.key.size for run in self.put if isinstance(run.key, Frames))
+        gone = sum(item.size for item in self.seen.items if isinstance(item, Frames))
+        assert self.box.size == waiting + put - gone
+
+    def teardown(self) -> None:
+        while (item := self.box.take(self.now + HOLD_S)) is not None:
+            self.seen.items.append(item)
+        assert told(self.seen.runs()) == told(self.put)
+        assert (self.box.size, len(self.box), self.box.deadline()) == (0, 0, None)
+
+
+class AnyInterleavingWithASmallLimit(AnyInterleaving):
+    """The same with texts that fill up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        outbox.MERGE_LIMIT_CHARS = 4
+
+    @rule()
+    def take(self) -> None:
+        if (item := self.box.take(self.now)) is not None:
+            self.seen.items.append(item)
+            if isinstance(item, Text):
+                del self.waiting[: len(item.parts)]
+        else:
+            assert all(self.now < since + HOLD_S for since, _ in self.waiting)
+
+    def teardown(self) -> None:
+        outbox.MERGE_LIMIT_CHARS = MERGE_LIMIT_CHARS
+        super().teardown()
+
+
+AnyInterleaving.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
+AnyInterleavingWithASmallLimit.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
+TestAnyInterleaving = AnyInterleaving.TestCase
+TestAnyInterleavingWithASmallLimit = AnyInterleavingWithASmallLimit.TestCase
+
+
+def test_text_that_is_last_is_held_until_its_deadline() -> None:
+    box = Outbox()
+    assert box.put_text("stdout", ONE, "a", 5.0) == 5.0 + HOLD_S
+    assert box.take(5.0) is None
+    assert box.deadline() == 5.0 + HOLD_S
+    assert taken(box, 5.0 + HOLD_S).parts == ["a"]
+
+
+def test_later_text_joins_and_does_not_postpone() -> None:
+    box = Outbox()
+    box.put_text("stdout", ONE, "a", 5.0)
+    assert box.put_text("stdout", ONE, "b", 5.0 + HOLD_S / 2) == 5.0 + HOLD_S
+    assert taken(box, 5.0 + HOLD_S).parts == ["a", "b"]
+
+
+def test_text_leaves_at_once_when_something_follows() -> None:
+    box = Outbox()
+    box.put_text("stdout", ONE, "a", 5.0)
+    box.put(frames())
+    assert box.deadline() == 0.0
+    assert taken(box, 5.0).parts == ["a"]
+
+
+def test_only_neighbours_of_one_stream_and_one_parent_merge() -> None:
+    box = Outbox()
+    same_header = Parent(ONE.raw)
+    for name, parent in [("stdout", ONE), ("stderr", ONE), ("stdout", ONE), ("stdout", TWO), ("stdout", same_header)]:
+        box.put_text(name, parent, "a", 0.0)
+    box.put(Barrier(lambda: None))
+    box.put_text("stdout", same_header, "b", 0.0)
+    assert len(box) == 7
+
+
+def test_a_text_stops_growing_at_the_limit_and_leaves() -> None:
+    box = Outbox()
+    box.put_text("stdout", ONE, "x" * MERGE_LIMIT_CHARS, 0.0)
+    assert taken(box, 0.0).size == MERGE_LIMIT_CHARS
+    box.put_text("stdout", ONE, "x" * MERGE_LIMIT_CHARS, 0.0)
+    box.put_text("stdout", ONE, "y", 0.0)
+    assert len(box) == 2
+
+
+def test_a_text_at_the_limit_says_that_it_may_leave_now() -> None:
+    box = Outbox()
+    box.put_text("stdout", ONE, "x" * MERGE_LIMIT_CHARS, 5.0)
+    assert box.deadline() == 0.0
+
+
+def test_what_is_put_back_is_taken_again_first() -> None:
+    box = Outbox()
+    first, second = frames(b"1"), frames(b"22")
+    box.put(first)
+    box.put(second)
+    box.put_back(box.take(0.0) or second)
+    assert box.size == 3
+    assert box.take(0.0) is first
+
+
+def test_a_barrier_weighs_nothing_and_keeps_its_place() -> None:
+    box, barrier = Outbox(), Barrier(lambda: None)
+    box.put_text("stdout", ONE, "a", 0.0)
+    box.put(barrier)
+    box.put(frames())
+    assert taken(box, 0.0).parts == ["a"]
+    assert box.take(0.0) is barrier
+    box.put_back(barrier)
+    assert (box.size, len(box)) == (1, 2)
+
+
+def test_a_forked_child_forgets_what_waits() -> None:
+    box = Outbox()
+    box.put(frames())
+    box.put_text("stdout", ONE, "a", 0.0)
+    box.clear()
+    assert (box.size, len(box), box.take(1.0), box.deadline()) == (0, 0, None, None)
