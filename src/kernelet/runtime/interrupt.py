@@ -23,8 +23,21 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_SHIELDED = ("kernelet.protocol.", "kernelet.runtime.wire", "kernelet.runtime.capture", "kernelet.runtime.lane")
-_LOOP_MACHINERY = ("asyncio.", "selectors", "kernelet.runtime.parking", "uvloop")
+_SHIELDED = (
+    "kernelet.protocol.",
+    "kernelet.runtime.wire",
+    "kernelet.runtime.outlet",
+    "kernelet.runtime.capture",
+    "kernelet.runtime.lane",
+)
+_LOOP_MACHINERY = (
+    "asyncio.",
+    "selectors",
+    "kernelet.runtime.parking",
+    "kernelet.runtime.awaiting",
+    "kernelet.runtime.guards",
+    "uvloop",
+)
 _LOOK_DEPTH = 6
 _TRY_AGAIN_S = 0.002
 # What os.fork calls around itself (logging, threading, random, our streams): an exception there is only printed.

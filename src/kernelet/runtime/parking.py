@@ -2,19 +2,16 @@
 
 A lane with a ParkedLoop runs the loop only while it has nothing else to do, or while a cell awaits. A sync cell runs
 with no loop frame on the stack, so `asyncio.run()`, `loop.run_until_complete()` and `anyio.run()` work in it. Yet
-`create_task()` and `get_running_loop()` work too, because the parked loop is set as the running one: the guards that
-would then refuse `asyncio.run()` look the running loop up as `asyncio.events._get_running_loop`, and that name
-answers None for a parked loop.
+`create_task()` and `get_running_loop()` work too, because the parked loop is set as the running one, and the guards
+that would then refuse `asyncio.run()` are answered otherwise (`guards.py`).
 
 Runs in the lane's thread, except `wake`.
 """
 
 from __future__ import annotations
 
-import functools
-import sys
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,9 +21,7 @@ from .log import Log
 if TYPE_CHECKING:
     import asyncio  # 30 ms of start-up: imported when the first loop is made
 
-
-# Without sniffio, anyio decides by asyncio.get_running_loop() whether anyio.run() is allowed.
-_GUARDS_BY_PUBLIC_NAME = frozenset({"anyio._core._eventloop"})
+    from .awaiting import AwaitingCell
 
 
 class Parking(Protocol):
@@ -80,107 +75,24 @@ class PlainParking:
         return None
 
 
-class _Guards:
-    """Replaces the lookups of the running loop that asyncio's guards make. One per process; tests itself."""
-
-    def __init__(self) -> None:
-        from asyncio import events
-
-        self._events = events
-        self._get: Callable[[], Any] = events._get_running_loop
-        self._set: Callable[[Any], None] = events._set_running_loop
-        self._parked = threading.local()
-        self.work = self._install()
-
-    def _install(self) -> bool:
-        import asyncio
-
-        if hasattr(self._get, "__wrapped__"):  # somebody else patched the names: keep out of it
-            return False
-        self._events._get_running_loop = self._get_unparked
-        self._events._set_running_loop = self._set_or_park
-        asyncio._set_running_loop = self._set_or_park
-        asyncio.get_running_loop = self._get_running_loop
-        if self._self_test():
-            return True
-        self._events._get_running_loop = self._get
-        self._events._set_running_loop = self._set
-        asyncio._set_running_loop = self._set
-        asyncio.get_running_loop = self._events.get_running_loop
-        return False
-
-    def _self_test(self) -> bool:
-        """Whether a parked loop is seen by users, not by the guards, and comes back after a nested run."""
-        import asyncio
-
-        async def nothing() -> None:
-            return None
-
-        loop = asyncio.new_event_loop()
-        inner = nothing()
-        try:
-            self.park(loop)
-            seen = asyncio.get_running_loop() is loop
-            loop.run_until_complete(inner)
-            return seen and asyncio.get_running_loop() is loop
-        except RuntimeError:
-            inner.close()
-            return False
-        finally:
-            self.unpark()
-            loop.close()
-
-    def park(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._parked.loop = loop
-        self._set(loop)
-
-    def unpark(self) -> None:
-        self._parked.loop = None
-        self._set(None)
-
-    def parked_loop(self) -> Any:
-        return getattr(self._parked, "loop", None)
-
-    def _get_unparked(self) -> Any:
-        loop: Any = self._get()
-        parked = loop is not None and loop is self.parked_loop() and not loop.is_running()
-        return None if parked else loop
-
-    def _get_running_loop(self) -> Any:
-        """Answer users with the parked loop, and the guards that ask by this public name with "none"."""
-        loop = self._events.get_running_loop()
-        if not loop.is_running() and sys._getframe(1).f_globals.get("__name__") in _GUARDS_BY_PUBLIC_NAME:
-            raise RuntimeError("no running event loop")
-        return loop
-
-    def _set_or_park(self, loop: Any) -> None:
-        self._set(loop if loop is not None else self.parked_loop())
-
-
-_guards: _Guards | None = None
-
-
-def _the_guards() -> _Guards:
-    global _guards
-    if _guards is None:
-        _guards = _Guards()
-    return _guards
-
-
 class ParkedLoop:
     """An asyncio loop of one lane. `interrupts` belongs to the main lane; other lanes have one that nobody signals."""
 
     def __init__(self, interrupts: Interrupts, log: Log, on_task_error: Callable[[dict[str, Any]], None]) -> None:
         import asyncio
 
+        from .awaiting import AwaitingCell
+        from .guards import the_guards
+
+        self._new_cell = AwaitingCell
         self._asyncio = asyncio
         self.interrupts = interrupts
         self._log = log
         self._on_task_error = on_task_error
-        self._guards = _the_guards()
+        self._guards = the_guards()
         self.serve: Callable[[], None] = lambda: None
         self.loop = self._new_loop()
-        self._cell: _Cell | None = None
+        self._cell: AwaitingCell | None = None
         self._woken = False
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
@@ -193,13 +105,14 @@ class ParkedLoop:
     def wait(self) -> None:
         """Turn the loop until `wake`: background tasks advance."""
         self._need_loop()
-        if self._woken:  # through a loop that user code has closed since
-            self._woken = False
-            return
+        if not self._woken:  # else: woken through a loop that user code has closed since
+            self._run_loop()
+        self._woken = False
+
+    def _run_loop(self) -> None:
         self.interrupts.idle = True
         try:
             self.loop.run_forever()
-            self._woken = False
         except KeyboardInterrupt as error:
             # Raised in a background task or callback, which it ended; nothing else does.
             self._on_task_error({"message": "a background task was interrupted", "exception": error})
@@ -210,9 +123,9 @@ class ParkedLoop:
 
     def turn(self) -> None:
         """Turn the loop once, if anything is ready or timed on it: a long queue of cells must not starve tasks."""
-        if self._has_work():
-            self.wake()
-            self.wait()
+        if not self.loop.is_closed() and self._has_work():
+            self.loop.call_soon(self.loop.stop)
+            self._run_loop()
 
     def _has_work(self) -> bool:
         """Whether a turn would run anything. A loop that does not tell (uvloop) is taken to have work."""
@@ -262,7 +175,7 @@ class ParkedLoop:
         parked = self._guards.parked_loop()
         if parked is not None:
             self._guards.unpark()
-        cell = _Cell(self, coroutine, context)
+        cell = self._new_cell(self.loop, coroutine, context)
         outer_cell, outer_cancel = self._cell, self.interrupts.cancel
         try:
             self._cell, self.interrupts.cancel = cell, cell.interrupt
@@ -276,92 +189,3 @@ class ParkedLoop:
     def close(self) -> None:
         if not self.loop.is_closed() and not self.loop.is_running():
             self.loop.close()
-
-
-class _Cell:
-    """A coroutine that runs on a parked loop and can be interrupted while it is suspended."""
-
-    def __init__(self, parking: ParkedLoop, coroutine: Coroutine[Any, Any, Any], context: Context | None) -> None:
-        self._loop = parking.loop
-        self._coroutine = coroutine
-        self._all_tasks = functools.partial(parking._asyncio.all_tasks, parking.loop)
-        self._older_tasks = self._all_tasks()
-        self._task = parking.loop.create_task(self._main(), context=context)
-        self._cancelled_error = parking._asyncio.CancelledError
-        # Interrupts asked for and not yet delivered into the coroutine.
-        self._undelivered = 0
-        self._abandoned = False
-
-    async def _main(self) -> Any:
-        return await _Driver(self)
-
-    def run(self) -> Any:
-        while True:
-            try:
-                return self._loop.run_until_complete(self._task)
-            except KeyboardInterrupt:
-                # Raised in a task that the cell waits for, or in a callback: it ends the cell as well.
-                if self._task.done():
-                    raise
-                self._interrupt_all()
-            except RuntimeError:
-                # `loop.stop()` in user code, or our own way out of a cell that does not react.
-                if self._task.done() or self._loop.is_closed():
-                    raise
-            if self._abandoned:
-                raise KeyboardInterrupt
-
-    def interrupt(self) -> None:
-        """Cancel what the cell waits for; called again before that had an effect, leave the cell behind.
-
-        Main thread, also inside a signal handler. Not `task.cancel()` itself: it would not wake a sleeping selector.
-        """
-        if self._undelivered:
-            self._abandoned = True
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            return
-        self._undelivered += 1
-        self._loop.call_soon_threadsafe(self._task.cancel)
-
-    def _interrupt_all(self) -> None:
-        """Cancel the cell and the tasks that it made, before any of them runs on and blocks as the first one did."""
-        for task in self._all_tasks() - self._older_tasks:
-            if task is not self._task:
-                task.cancel()
-        if not self._undelivered:
-            self._undelivered += 1
-            self._task.cancel()
-
-    def take_interrupt(self) -> bool:
-        """Whether the cancellation that just arrived is an interrupt of ours."""
-        if not self._undelivered:
-            return False
-        self._undelivered = 0
-        self._task.uncancel()
-        return True
-
-
-class _Driver:
-    """Awaits the cell's coroutine, and turns a cancellation that is an interrupt into KeyboardInterrupt."""
-
-    def __init__(self, cell: _Cell) -> None:
-        self._cell = cell
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        cell, coroutine = self._cell, self._cell._coroutine
-        error: BaseException | None = None
-        while True:
-            try:
-                future = coroutine.send(None) if error is None else coroutine.throw(error)
-            except StopIteration as stop:
-                return stop.value
-            error = None
-            try:
-                yield future
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except cell._cancelled_error as cancelled:
-                error = KeyboardInterrupt() if cell.take_interrupt() else cancelled
-            except BaseException as raised:  # noqa: BLE001  # a coroutine's driver passes everything on
-                error = raised

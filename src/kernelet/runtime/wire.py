@@ -1,8 +1,6 @@
 """The wire: the one thread that owns every socket. In: receive, verify, route. Out: drain the outbox, in order.
 
-`write`, `send` and `barrier` may be called from any thread; the rest runs in the wire thread. Producers wake the wire
-by an eventfd, and only when it would otherwise look too late: an idle kernel makes no wake-ups, and a short cell
-makes one.
+Everything here runs in the wire thread, except `start` and `stop`; what any thread may call is the `Outlet` that it is.
 """
 
 from __future__ import annotations
@@ -13,49 +11,40 @@ import os
 import socket as socketlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import zmq
 
 from ..protocol.codec import Codec, MalformedMessage, clean_text
-from ..protocol.message import Buffer, Channel, Content, Message, Parent
-from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox, Text
-from .interrupt import interruptible
+from ..protocol.message import Buffer, Channel, Message
+from ..protocol.outbox import Barrier, Frames, Text
 from .log import Log
+from .outlet import FULL_BYTES, NEVER, Outlet
 from .sockets import Heartbeat, Sockets, mark_service_thread
 
-# How long busy, execute_input and the reply before an idle may wait to leave in one go with what follows.
-LAZY_S = 0.01
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
 LOOK_AGAIN_S = 0.004
-# Over this many waiting bytes (and characters) writers wait: output is never dropped and memory stays bounded.
-FULL_BYTES = 32 << 20
 # A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
 STALL_S = 20.0
-# A flush does not wait longer than this for a subscriber that is slow.
-FLUSH_WITHIN_S = 1.0
 _COPY_BELOW = 1 << 16
 _RECEIVE_AT_MOST = 256
-_NEVER = float("inf")
 
 Receiver = Callable[[Message], None]
 
 
-class Wire:
-    """Owns the sockets from `start` on.
-
-    In the wire thread, `receive` is called with every verified message and `subscribed` at every subscription.
-    """
+class Wire(Outlet):
+    """Owns the sockets from `start` on; `receive` gets every verified message, `subscribed` hears of subscriptions."""
 
     def __init__(
         self, sockets: Sockets, codec: Codec, receive: Receiver, subscribed: Callable[[], None], log: Log
     ) -> None:
-        self.codec = codec
+        thread = threading.Thread(target=self._run, name="kernelet-wire", daemon=True)
+        mark_service_thread(thread)
+        self._wake_r, wake_w = _wake_pair()
+        super().__init__(codec, thread, wake_w)
         self.log = log
         self.sockets = sockets
-        self.thread = threading.Thread(target=self._run, name="kernelet-wire", daemon=True)
-        mark_service_thread(self.thread)
         self._receive = receive
         self._subscribed = subscribed
         self._iopub = sockets.by_name["iopub"]
@@ -64,112 +53,14 @@ class Wire:
             sockets.by_name["shell"]: "shell",
             sockets.by_name["stdin"]: "stdin",
         }
-        self._outbox = Outbox()
-        # RLock: a __del__ that prints may run inside put_text, in the same thread.
-        self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
-        self._look_at = _NEVER
-        self._wake_r, self._wake_w = _wake_pair()
         self._poller = zmq.Poller()
         self._fds: dict[int, Callable[[], None]] = {}
         self._paused: set[int] = set()
-        self._stopped = False
         self._blocked_since: float | None = None
         self._expecting = False
-        self._flushed = 0.0
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
-
-    # -- any thread ------------------------------------------------------------------------------------------------
-
-    def write(self, name: str, parent: Parent, text: str) -> None:
-        """Queue text of a stream; waits while too much is queued. Any thread."""
-        self.put_text(name, parent, text)
-        if self._outbox.size > FULL_BYTES:
-            self.wait_for_room()
-
-    def put_text(self, name: str, parent: Parent, text: str) -> None:
-        """Queue text of a stream and never wait. Any thread."""
-        with self._lock:
-            deadline = self._outbox.put_text(name, parent, text, time.monotonic())
-            if deadline < self._look_at:
-                self._wake()
-
-    def publish(
-        self,
-        msg_type: str,
-        content: Content,
-        parent: Parent,
-        *,
-        metadata: dict[str, Any] | None = None,
-        buffers: Sequence[Buffer] = (),
-        topic: str | None = None,
-        lazy: bool = False,
-    ) -> None:
-        """Queue a message for IOPub, encoded here and now. Any thread.
-
-        `lazy` lets it wait up to LAZY_S for what follows. Raises TypeError or ValueError when it has no JSON form.
-        """
-        frames = self.codec.encode(msg_type, content, parent.raw, metadata, buffers)
-        self._put("iopub", [(topic or f"kernel.{self.codec.session}.{msg_type}").encode(), *frames], lazy)
-        if self._outbox.size > FULL_BYTES:
-            self.wait_for_room()
-
-    def send(
-        self,
-        channel: Channel,
-        msg_type: str,
-        content: Content,
-        parent: Parent,
-        *,
-        metadata: dict[str, Any] | None = None,
-        lazy: bool = False,
-    ) -> dict[str, Any]:
-        """Queue a message to the client that sent `parent`, and return its header. Any thread; never waits."""
-        header = self.codec.header(msg_type)
-        frames = self.codec.encode(msg_type, content, parent.raw, metadata, (), header)
-        self._put(channel, [*parent.idents, *frames], lazy)
-        return header
-
-    def send_frames(self, channel: Channel, frames: Sequence[Buffer]) -> None:
-        """Queue frames that are already signed (for code that brings its own session). Any thread."""
-        self._put(channel, list(frames), False)
-
-    def barrier(self, call: Callable[[], None]) -> None:
-        """Call `call` in the wire thread after all that is queued has left and before anything queued later does."""
-        with self._lock:
-            self._outbox.put(Barrier(call))
-            self._wake()
-
-    @interruptible
-    def flush(self) -> None:
-        """Return when what is queued has left, for who needs it out before it does something that stops the wire.
-
-        Any thread. Asked again within HOLD_S it returns at once: the text leaves by then anyhow, and a program that
-        flushes after every line (logging does) must not turn every line into a message.
-        """
-        now = time.monotonic()
-        if now - self._flushed < HOLD_S or threading.current_thread() is self.thread or self._stopped:
-            return
-        self._flushed = now
-        left = threading.Event()
-        with self._lock:
-            if not len(self._outbox):
-                return
-            self._outbox.put(Barrier(left.set))
-            self._wake()
-        left.wait(FLUSH_WITHIN_S)
-
-    @interruptible
-    def wait_for_room(self) -> None:
-        """Wait until the outbox is half empty. Returns at once in the wire thread and when the wire has stopped."""
-        if threading.current_thread() is self.thread:
-            return
-        with self._lock:
-            self._wake()
-            while self._outbox.size > FULL_BYTES // 2 and not self._stopped:
-                self._room.wait()
 
     def watch(self, fd: int, ready: Callable[[], None]) -> None:
         """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
@@ -200,30 +91,6 @@ class Wire:
         self.barrier(self._stop)
         if threading.current_thread() is not self.thread:
             self.thread.join(timeout_s)
-
-    def forget(self) -> None:
-        """In a forked child: drop what the parent will send, and never touch its sockets."""
-        self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
-        self._outbox.clear()
-        self._stopped = True
-
-    def _put(self, channel: Channel, frames: list[Buffer], lazy: bool) -> None:
-        size = sum(map(len, frames))
-        with self._lock:
-            if self._stopped:
-                return
-            self._outbox.put(Frames(channel, frames, size))
-            if not lazy or time.monotonic() + LAZY_S < self._look_at:
-                self._wake()
-
-    def _wake(self) -> None:
-        """Make the wire look now, unless it will anyway. With the lock held."""
-        if self._look_at > 0.0 and not self._stopped:
-            self._look_at = 0.0
-            os.write(self._wake_w, b"\1\0\0\0\0\0\0\0")
-
-    # -- wire thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
@@ -256,12 +123,12 @@ class Wire:
         with self._lock:
             deadline = self._outbox.deadline()
             if deadline is None and not self._expecting and not self._timers:
-                self._look_at = _NEVER
+                self._look_at = NEVER
                 return None
             if self._blocked_since is not None:
                 self._look_at = 0.0
                 return 2
-            look_at = _NEVER if deadline is None else deadline
+            look_at = NEVER if deadline is None else deadline
             if self._expecting:
                 look_at = min(look_at, now + LOOK_AGAIN_S)
                 self._expecting = False

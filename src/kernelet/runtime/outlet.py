@@ -1,0 +1,153 @@
+"""The outlet: where everything that the kernel says goes in, from any thread, on its way to the wire.
+
+Guards the outbox with a lock, wakes the wire only when it would otherwise look too late, and makes writers wait while
+too much is queued. `Wire` is the other half: the thread that takes things out.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..protocol.codec import Codec
+from ..protocol.message import Buffer, Channel, Content, Parent
+from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox
+from .interrupt import interruptible
+
+# How long busy, execute_input and the reply before an idle may wait to leave in one go with what follows.
+LAZY_S = 0.01
+# Over this many waiting bytes (and characters) writers wait: output is never dropped and memory stays bounded.
+FULL_BYTES = 32 << 20
+# A flush does not wait longer than this for a subscriber that is slow.
+FLUSH_WITHIN_S = 1.0
+NEVER = float("inf")
+
+
+class Outlet:
+    """Takes text and messages. `thread` is the wire's: it never waits for itself."""
+
+    def __init__(self, codec: Codec, thread: threading.Thread, wake_fd: int) -> None:
+        self.codec = codec
+        self.thread = thread
+        self._wake_w = wake_fd
+        self._outbox = Outbox()
+        # RLock: a __del__ that prints may run inside put_text, in the same thread.
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        # When the wire will look at the outbox by itself: it need not be woken for what may leave later than that.
+        self._look_at = NEVER
+        self._stopped = False
+        self._flushed = 0.0
+
+    def write(self, name: str, parent: Parent, text: str) -> None:
+        """Queue text of a stream; waits while too much is queued. Any thread."""
+        self.put_text(name, parent, text)
+        if self._outbox.size > FULL_BYTES:
+            self.wait_for_room()
+
+    def put_text(self, name: str, parent: Parent, text: str) -> None:
+        """Queue text of a stream and never wait. Any thread."""
+        with self._lock:
+            deadline = self._outbox.put_text(name, parent, text, time.monotonic())
+            if deadline < self._look_at:
+                self._wake()
+
+    def publish(
+        self,
+        msg_type: str,
+        content: Content,
+        parent: Parent,
+        *,
+        metadata: dict[str, Any] | None = None,
+        buffers: Sequence[Buffer] = (),
+        topic: str | None = None,
+        lazy: bool = False,
+    ) -> None:
+        """Queue a message for IOPub, encoded here and now. Any thread.
+
+        `lazy` lets it wait up to LAZY_S for what follows. Raises TypeError or ValueError when it has no JSON form.
+        """
+        frames = self.codec.encode(msg_type, content, parent.raw, metadata, buffers)
+        self._put("iopub", [(topic or f"kernel.{self.codec.session}.{msg_type}").encode(), *frames], lazy)
+        if self._outbox.size > FULL_BYTES:
+            self.wait_for_room()
+
+    def send(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: Content,
+        parent: Parent,
+        *,
+        metadata: dict[str, Any] | None = None,
+        lazy: bool = False,
+    ) -> dict[str, Any]:
+        """Queue a message to the client that sent `parent`, and return its header. Any thread; never waits."""
+        header = self.codec.header(msg_type)
+        frames = self.codec.encode(msg_type, content, parent.raw, metadata, (), header)
+        self._put(channel, [*parent.idents, *frames], lazy)
+        return header
+
+    def send_frames(self, channel: Channel, frames: Sequence[Buffer]) -> None:
+        """Queue frames that are already signed (for code that brings its own session). Any thread."""
+        self._put(channel, list(frames), False)
+
+    def barrier(self, call: Callable[[], None]) -> None:
+        """Call `call` in the wire thread after all that is queued has left and before anything queued later does."""
+        with self._lock:
+            self._outbox.put(Barrier(call))
+            self._wake()
+
+    @interruptible
+    def flush(self) -> None:
+        """Return when what is queued has left, for who needs it out before it does something that stops the wire.
+
+        Any thread. Asked again within HOLD_S it returns at once: the text leaves by then anyhow, and a program that
+        flushes after every line (logging does) must not turn every line into a message.
+        """
+        now = time.monotonic()
+        if now - self._flushed < HOLD_S or threading.current_thread() is self.thread or self._stopped:
+            return
+        self._flushed = now
+        left = threading.Event()
+        with self._lock:
+            if not len(self._outbox):
+                return
+            self._outbox.put(Barrier(left.set))
+            self._wake()
+        left.wait(FLUSH_WITHIN_S)
+
+    @interruptible
+    def wait_for_room(self) -> None:
+        """Wait until the outbox is half empty. Returns at once in the wire thread and when the wire has stopped."""
+        if threading.current_thread() is self.thread:
+            return
+        with self._lock:
+            self._wake()
+            while self._outbox.size > FULL_BYTES // 2 and not self._stopped:
+                self._room.wait()
+
+    def forget(self) -> None:
+        """In a forked child: drop what the parent will send, and never touch its sockets."""
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        self._outbox.clear()
+        self._stopped = True
+
+    def _put(self, channel: Channel, frames: list[Buffer], lazy: bool) -> None:
+        size = sum(map(len, frames))
+        with self._lock:
+            if self._stopped:
+                return
+            self._outbox.put(Frames(channel, frames, size))
+            if not lazy or time.monotonic() + LAZY_S < self._look_at:
+                self._wake()
+
+    def _wake(self) -> None:
+        """Make the wire look now, unless it will anyway. With the lock held."""
+        if self._look_at > 0.0 and not self._stopped:
+            self._look_at = 0.0
+            os.write(self._wake_w, b"\1\0\0\0\0\0\0\0")
