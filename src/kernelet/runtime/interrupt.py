@@ -28,7 +28,6 @@ _SHIELDED = (
     "kernelet.runtime.wire",
     "kernelet.runtime.outlet",
     "kernelet.runtime.capture",
-    "kernelet.runtime.lane",
 )
 _LOOP_MACHINERY = (
     "asyncio.",
@@ -63,9 +62,13 @@ def _shielded(frame: FrameType | None) -> bool:
     return False
 
 
-def _loop_sleeps(frame: FrameType | None) -> bool:
-    """Whether the innermost code is the event loop's own, and not a task's or a callback's."""
+def _is_machinery(frame: FrameType | None) -> bool:
+    """Whether the innermost code is the event loop's own or ours, and not a task's or a callback's."""
     return frame is None or str(frame.f_globals.get("__name__")).startswith(_LOOP_MACHINERY)
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    return frame is None or str(frame.f_globals.get("__name__")).startswith("kernelet.")
 
 
 def _signal_again() -> None:
@@ -84,6 +87,8 @@ class Interrupts:
         self.cancel: Callable[[], None] | None = None
         # The idle loop turns now: only background tasks can be on the stack.
         self.idle = False
+        # Whether a task of the parked loop is on the stack, although the innermost code may be asyncio's.
+        self.in_task: Callable[[], bool] = lambda: False
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
         self.others: list[Interrupts] = []
         self._handling = False
@@ -152,9 +157,10 @@ class Interrupts:
             return
         for other in self.others:
             other.interrupt_from_outside()
-        if self.cancel is not None and _loop_sleeps(frame):
+        loop_sleeps = _is_machinery(frame) and (_is_ours(frame) or not self.in_task())
+        if self.cancel is not None and loop_sleeps:
             self.cancel()
-        elif self._user or self.cancel is not None or (self.idle and not _loop_sleeps(frame)):
+        elif self._user or self.cancel is not None or (self.idle and not loop_sleeps):
             raise KeyboardInterrupt
         elif self._handling:
             self._pending = True

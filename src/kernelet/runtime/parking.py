@@ -92,6 +92,7 @@ class ParkedLoop:
         self._guards = the_guards()
         self.serve: Callable[[], None] = lambda: None
         self.loop = self._new_loop()
+        interrupts.in_task = lambda: asyncio.current_task(self.loop) is not None
         self._cell: AwaitingCell | None = None
         self._woken = False
 
