@@ -6,6 +6,7 @@ The lane's thread, except `interrupt`. Imports asyncio, so it is imported with t
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from typing import Any
@@ -24,6 +25,7 @@ class AwaitingCell:
         # Interrupts asked for and not yet delivered into the coroutine.
         self._undelivered = 0
         self._abandoned = False
+        self._thread = threading.get_ident()
 
     async def _main(self) -> Any:
         return await _Driver(self)
@@ -48,14 +50,19 @@ class AwaitingCell:
     def interrupt(self) -> None:
         """Cancel what the cell waits for; called again before that had an effect, leave the cell behind.
 
-        Main thread, also inside a signal handler. Not `task.cancel()` itself: it would not wake a sleeping selector.
+        Any thread; in the loop's own, inside a signal handler that no task is under.
         """
         if self._undelivered:
             self._abandoned = True
             self._loop.call_soon_threadsafe(self._loop.stop)
             return
         self._undelivered += 1
-        self._loop.call_soon_threadsafe(self._task.cancel)
+        if threading.get_ident() == self._thread:
+            # At once: a task that is ready to run, and blocks, would run before a cancellation behind it in the queue.
+            self._task.cancel()
+            self._loop.call_soon_threadsafe(_nothing)  # a cancellation alone does not wake a sleeping selector
+        else:
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
     def _interrupt_all(self) -> None:
         """Cancel the cell and the tasks that it made, before any of them runs on and blocks as the first one did."""
@@ -73,6 +80,10 @@ class AwaitingCell:
         self._undelivered = 0
         self._task.uncancel()
         return True
+
+
+def _nothing() -> None:
+    """Wake the loop."""
 
 
 class _Driver:
