@@ -19,6 +19,7 @@ from ..protocol.codec import Codec
 from ..protocol.message import NO_PARENT, Content, Message, Parent
 from ..runtime.ask import Asker
 from ..runtime.attribution import Attribution
+from ..runtime.insist import Insistence
 from ..runtime.interrupt import Interrupts
 from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
 from ..runtime.lane import Lane, Offer
@@ -108,6 +109,8 @@ class Kernel:
         """Start the wire and the control lane: from here on kernel_info is answered."""
         if self.capture:
             self.capture.attach(self.wire, self.attribution)
+        if hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread():
+            Insistence(self.wire, self.interrupts)
         self.wire.start()
         thread = threading.Thread(target=self.control.run, name="kernelet-control", daemon=True)
         mark_service_thread(thread)

@@ -91,6 +91,9 @@ class Interrupts:
         self.in_task: Callable[[], bool] = lambda: False
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
         self.others: list[Interrupts] = []
+        # How often the handler has run: `insist.py` compares.
+        self.handled = 0
+        self.handler = self._on_sigint
         self._handling = False
         self._pending = False
         self._user = False
@@ -149,6 +152,7 @@ class Interrupts:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), exception)
 
     def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
+        self.handled += 1
         while frame is not None and frame.f_globals is globals():  # a second signal, while the first was decided
             frame = frame.f_back
         if _shielded(frame):
