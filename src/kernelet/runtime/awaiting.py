@@ -6,6 +6,7 @@ The lane's thread, except `interrupt`. Imports asyncio, so it is imported with t
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Coroutine, Generator
 from contextvars import Context
@@ -72,6 +73,13 @@ class AwaitingCell:
         if not self._undelivered:
             self._undelivered += 1
             self._task.cancel()
+
+    def drop_unstarted(self) -> None:
+        """Cancel the tasks that the cell made and that have not begun: raised out of the cell, it leaves them behind."""
+        for task in asyncio.all_tasks(self._loop) - self._older_tasks:
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                task.cancel()
 
     def take_interrupt(self) -> bool:
         """Whether the cancellation that just arrived is an interrupt of ours."""

@@ -85,6 +85,8 @@ class Interrupts:
     def __init__(self) -> None:
         # The await cell that runs now: call this to cancel it. Set by the parked loop.
         self.cancel: Callable[[], None] | None = None
+        # Called before KeyboardInterrupt is raised in an await cell: drops what the cell has begun to begin.
+        self.drop_unstarted: Callable[[], None] | None = None
         # The idle loop turns now: only background tasks can be on the stack.
         self.idle = False
         # Whether a task of the parked loop is on the stack, although the innermost code may be asyncio's.
@@ -165,6 +167,8 @@ class Interrupts:
         if self.cancel is not None and loop_sleeps:
             self.cancel()
         elif self._user or self.cancel is not None or (self.idle and not loop_sleeps):
+            if self.drop_unstarted is not None:
+                self.drop_unstarted()
             raise KeyboardInterrupt
         elif self._handling:
             self._pending = True

@@ -177,13 +177,14 @@ class ParkedLoop:
         if parked is not None:
             self._guards.unpark()
         cell = self._new_cell(self.loop, coroutine, context)
-        outer_cell, outer_cancel = self._cell, self.interrupts.cancel
+        interrupts = self.interrupts
+        outer = self._cell, interrupts.cancel, interrupts.drop_unstarted
         try:
-            self._cell, self.interrupts.cancel = cell, cell.interrupt
+            self._cell, interrupts.cancel, interrupts.drop_unstarted = cell, cell.interrupt, cell.drop_unstarted
             self.loop.call_soon(self.serve)  # for what came before the cell was known to await
             return cell.run()
         finally:
-            self._cell, self.interrupts.cancel = outer_cell, outer_cancel
+            self._cell, interrupts.cancel, interrupts.drop_unstarted = outer
             if parked is not None:
                 self._guards.park(parked)
 
