@@ -75,7 +75,7 @@ class AwaitingCell:
             self._task.cancel()
 
     def drop_unstarted(self) -> None:
-        """Cancel the tasks that the cell made and that have not begun: raised out of the cell, it leaves them behind."""
+        """Cancel the tasks that the cell made and that have not begun: an exception would leave them behind."""
         for task in asyncio.all_tasks(self._loop) - self._older_tasks:
             coroutine = task.get_coro()
             if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:

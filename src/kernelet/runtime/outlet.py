@@ -36,7 +36,7 @@ class Outlet:
         self._outbox = Outbox()
         # RLock: a __del__ that prints may run inside put_text, in the same thread.
         self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
+        self._waiting_for_room: list[threading.Lock] = []
         # When the wire will look at the outbox by itself: it need not be woken for what may leave later than that.
         self._look_at = NEVER
         self._stopped = False
@@ -112,13 +112,15 @@ class Outlet:
         if now - self._flushed < HOLD_S or threading.current_thread() is self.thread or self._stopped:
             return
         self._flushed = now
-        left = threading.Event()
         with self._lock:
             if not len(self._outbox):
                 return
-            self._outbox.put(Barrier(left.set))
+            # A bare lock, not an Event: an interrupt inside Event.wait's Python code breaks its lock.
+            left = threading.Lock()
+            left.acquire()
+            self._outbox.put(Barrier(left.release))
             self._wake()
-        left.wait(FLUSH_WITHIN_S)
+        left.acquire(timeout=FLUSH_WITHIN_S)
 
     @interruptible
     def wait_for_room(self) -> None:
@@ -126,16 +128,26 @@ class Outlet:
         if threading.current_thread() is self.thread:
             return
         with self._lock:
+            if self._outbox.size <= FULL_BYTES // 2 or self._stopped:
+                return
+            room = threading.Lock()
+            room.acquire()
+            self._waiting_for_room.append(room)
             self._wake()
-            while self._outbox.size > FULL_BYTES // 2 and not self._stopped:
-                self._room.wait()
+        room.acquire()
 
     def forget(self) -> None:
         """In a forked child: drop what the parent will send, and never touch its sockets."""
         self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
+        self._waiting_for_room = []
         self._outbox.clear()
         self._stopped = True
+
+    def _admit(self) -> None:
+        """Let everybody write who waits for room. With the lock held."""
+        for room in self._waiting_for_room:
+            room.release()
+        self._waiting_for_room.clear()
 
     def _put(self, channel: Channel, frames: list[Buffer], lazy: bool) -> None:
         size = sum(map(len, frames))

@@ -193,7 +193,7 @@ class Wire(Outlet):
         with self._lock:
             roomy = self._outbox.size <= FULL_BYTES // 2
             if roomy:
-                self._room.notify_all()
+                self._admit()
         self._pause_fds(not roomy)
 
     def _send(self, item: Text | Frames) -> bool:
@@ -237,7 +237,7 @@ class Wire(Outlet):
     def _stop(self) -> None:
         with self._lock:
             self._stopped = True
-            self._room.notify_all()
+            self._admit()
 
     def _close(self) -> None:
         for name, socket in self.sockets.by_name.items():
