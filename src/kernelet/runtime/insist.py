@@ -18,8 +18,8 @@ import threading
 from .interrupt import Interrupts
 from .wire import Wire
 
-_LOOK_AFTER_S = 0.02
-_TRIES = 6
+_LOOK_AFTER_S = 0.004
+_TRIES = 10
 
 
 class Insistence:
@@ -34,6 +34,7 @@ class Insistence:
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(writer, False)
+        interrupts.insisted = True
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         wire.watch(self._reader, self._signalled)
 

@@ -93,8 +93,9 @@ class Interrupts:
         self.in_task: Callable[[], bool] = lambda: False
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
         self.others: list[Interrupts] = []
-        # How often the handler has run: `insist.py` compares.
+        # How often the handler has done something about a signal; `insist.py`, if there, sends it again until it has.
         self.handled = 0
+        self.insisted = False
         self.handler = self._on_sigint
         self._handling = False
         self._pending = False
@@ -154,13 +155,14 @@ class Interrupts:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), exception)
 
     def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
-        self.handled += 1
         while frame is not None and frame.f_globals is globals():  # a second signal, while the first was decided
             frame = frame.f_back
         if _shielded(frame):
-            # Not raise_signal: it would call this handler again, inside itself, before the shielded code moves on.
-            _thread.start_new_thread(_signal_again, ())
+            if not self.insisted:
+                # Not raise_signal: it would call this handler again, inside itself, before the shielded code moves on.
+                _thread.start_new_thread(_signal_again, ())
             return
+        self.handled += 1
         for other in self.others:
             other.interrupt_from_outside()
         loop_sleeps = _is_machinery(frame) and (_is_ours(frame) or not self.in_task())
