@@ -41,6 +41,8 @@ def run_kernel(argv: list[str]) -> int:
     # `python -m` puts the working directory first; IPython decides whether it belongs on the path.
     if sys.path and sys.path[0] == os.getcwd():
         del sys.path[0]
+    # Notebooks tell by `'ipykernel_launcher' in sys.argv[0]` that the arguments are not theirs.
+    sys.argv[:1] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "ipykernel_launcher.py")]
     from .kernel.process import run
 
     status = run(argv)

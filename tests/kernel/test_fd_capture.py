@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from frontend import Frontend
+from frontend import DEADLINE_S, Frontend, process_gone
 
 
 def said(kernel: Frontend, code: str, **fields: object) -> str:
@@ -286,3 +288,83 @@ def test_faulthandler_can_dump_to_stderr(kernel: Frontend) -> None:
 def test_nothing_of_a_cell_goes_to_the_kernels_own_log(fresh_kernel: Frontend) -> None:
     fresh_kernel.execute("import os\nprint('by print')\nos.system('echo by shell')\nos.write(2, b'by descriptor')")
     assert "by " not in fresh_kernel.log
+
+
+# -- C code that holds the GIL: nothing in the kernel's own process can read meanwhile
+
+FLOOD = """
+import ctypes
+write = ctypes.PyDLL(None).write  # unlike CDLL, it keeps the GIL
+lines = b"".join(b"%07d\\n" % n for n in range(1 << 20))  # 8 MiB
+"""
+EIGHT_MIB = "".join(f"{n:07}\n" for n in range(1 << 20))
+
+
+@pytest.mark.better_than_ipykernel("it hangs for ever above 64 KiB")
+def test_c_code_that_holds_the_gil_may_write_megabytes(fresh_kernel: Frontend) -> None:
+    """In the very cell that loads ctypes, and as the first output of the kernel."""
+    result = fresh_kernel.execute(FLOOD + "write(1, lines, len(lines))")
+    assert result.result == {"text/plain": str(len(EIGHT_MIB))}
+    assert result.stdout == EIGHT_MIB
+
+
+@pytest.mark.better_than_ipykernel("it hangs for ever above 64 KiB")
+def test_floods_of_both_descriptors_keep_their_place_among_prints(kernel: Frontend) -> None:
+    code = "print('first')\nwrite(1, lines, len(lines))\nprint('second')\nwrite(2, lines, len(lines))\nprint('third')"
+    result = kernel.execute(FLOOD + code)
+    assert result.stdout == f"first\n{EIGHT_MIB}second\nthird\n"
+    assert result.stderr == EIGHT_MIB
+
+
+@pytest.mark.better_than_ipykernel("it hangs for ever above 64 KiB")
+def test_floods_of_many_cells_do_not_mix(kernel: Frontend) -> None:
+    cells = [kernel.send_execute(FLOOD + f"print({n})\nwrite(1, lines, 3 << 20);") for n in range(4)]
+    for n, cell in enumerate(cells):
+        assert kernel.result(cell).stdout == f"{n}\n{EIGHT_MIB[: 3 << 20]}"
+
+
+@pytest.mark.better_than_ipykernel("it hangs for ever above 64 KiB")
+def test_characters_cut_by_a_flood_are_joined(kernel: Frontend) -> None:
+    code = FLOOD + "text = 'x' + '€' * 1_000_000\ndata = text.encode()\nwrite(1, data, len(data));"
+    assert kernel.execute(code).stdout == "x" + "€" * 1_000_000
+
+
+def test_a_flood_does_not_add_a_child_that_user_code_would_wait_for(fresh_kernel: Frontend) -> None:
+    code = """
+        import os, ctypes
+        def wait_for_all():
+            while True:
+                try: os.wait()
+                except ChildProcessError: return "all gone"
+        wait_for_all()
+        """
+    assert fresh_kernel.execute(code).result == {"text/plain": "'all gone'"}
+
+
+def helpers_of(pid: int) -> list[int]:
+    """The processes that take text out of the pipes of kernel `pid`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:  # it ended
+                continue
+            if str(pid).encode() in arguments and any(a.endswith(b"spill_process.py") for a in arguments):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.better_than_ipykernel("it hangs for ever above 64 KiB")
+@pytest.mark.parametrize("end", ["shutdown", "kill"])
+def test_the_helper_that_takes_floods_ends_with_its_kernel(start_kernel: Callable[..., Frontend], end: str) -> None:
+    kernel = start_kernel()
+    assert helpers_of(kernel.pid) == []  # it costs nothing before it may be needed
+    kernel.execute(FLOOD + "write(1, lines, 2 << 20);")
+    (helper,) = helpers_of(kernel.pid)
+    if end == "shutdown":
+        kernel.shutdown()
+        kernel.exit_status()
+    else:
+        kernel.kill()
+    assert process_gone(helper, DEADLINE_S)

@@ -26,7 +26,7 @@ SYNC = {
     "nested calls": "def f(n):\n    while True:\n        n and f(n - 1)\nf(50)",
     "generator": "sum(n for n in iter(lambda: 0, 1))",
     "print loop": "import time\nwhile True:\n    print('.', end='')\n    time.sleep(0.001)",
-    "socket": "import socket; s = socket.socketpair(); s[0].recv(1)",
+    "pipe": "import os; os.read(os.pipe()[0], 1)",
     "select": "import select; select.select([], [], [])",
 }
 AWAITING = {
@@ -295,6 +295,22 @@ def test_an_interrupt_ends_a_shell_escape(kernel: Frontend, interrupt: Interrupt
     result = kernel.result(msg_id)
     assert result.status == "ok" or result.ename == "KeyboardInterrupt"  # IPython gives the interrupt to the shell
     assert kernel.execute("1 + 1").result == {"text/plain": "2"}
+
+
+@pytest.mark.better_than_ipykernel("loses some: CPython looks for signals before a blocking call, and they come after")
+@pytest.mark.parametrize(
+    "blocking", ["input()", "import time; time.sleep(1000)", "import os; os.read(os.pipe()[0], 1)"]
+)
+def test_no_interrupt_is_lost_on_the_way_into_a_blocking_call(kernel: Frontend, blocking: str) -> None:
+    for _ in range(100):
+        msg_id = kernel.send_execute(f"print('on', flush=True)\n{blocking}")
+        if blocking == "input()":
+            kernel.take("stdin", lambda m: m["msg_type"] == "input_request")
+        else:
+            kernel.see_text("on", msg_id)
+        kernel.signal()
+        result = kernel.result(msg_id)
+        assert (result.content["ename"], result.ename) == ("KeyboardInterrupt", "KeyboardInterrupt")
 
 
 @pytest.mark.better_than_ipykernel("the forked child raises KeyboardInterrupt and goes on as a second kernel")

@@ -1,7 +1,7 @@
 """A kernel of the echo language: kernelet's wire, lanes and handlers with thirty lines where IPython would be.
 
-`python echo.py -f connection.json`. The environment chooses what tests need: ECHO_PARKING=plain, ECHO_LATE=1 (attach the
-language at SIGUSR1).
+`python echo.py -f connection.json`. The environment says what a test needs: ECHO_PARKING=plain, or ECHO_LATE=1 for a
+language that is attached at SIGUSR1.
 """
 
 from __future__ import annotations
@@ -57,11 +57,10 @@ class Echo:
         try:
             request.lane.parking.call(self._run, code, request.parent)
         except (Failure, KeyboardInterrupt) as error:
-            content = {**error_content(error), "execution_count": self.count}
-            self.wire.publish(
-                "error", {name: content[name] for name in ("ename", "evalue", "traceback")}, request.parent
-            )
-            return content
+            failed = error_content(error)
+            shown = {name: failed[name] for name in ("ename", "evalue", "traceback")}
+            self.wire.publish("error", shown, request.parent)
+            return {**failed, "execution_count": self.count}
         return {"status": "ok", "execution_count": self.count, "user_expressions": {}, "payload": []}
 
     def _run(self, code: str, parent: Parent) -> None:
@@ -149,7 +148,7 @@ def main() -> int:
         signal.sigwait({signal.SIGUSR1})
     plain = os.environ.get("ECHO_PARKING") == "plain"
     parking = PlainParking() if plain else ParkedLoop(kernel.interrupts, log, kernel.task_error)
-    return kernel.run(Echo(kernel.wire, kernel.arrivals), Lane("main", parking, kernel._handle, log))
+    return kernel.run(Echo(kernel.wire, kernel.arrivals), Lane("main", parking, kernel.handle, log))
 
 
 if __name__ == "__main__":

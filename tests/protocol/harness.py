@@ -12,6 +12,8 @@ from rawkernel import KINDS, RawClient, RawKernel
 from sandbox import PORTS, Json, Sandbox, connection
 
 T = TypeVar("T")
+# A subscriber whose own side holds next to nothing: the kernel feels it when it does not read.
+NARROW = {"rcvhwm": 1, "rcvbuf": 4096}
 
 
 class EchoProcess(RawKernel):
@@ -20,12 +22,17 @@ class EchoProcess(RawKernel):
     def __init__(
         self, *, env: dict[str, str | None] | None = None, sandbox: Sandbox | None = None, **changes: Any
     ) -> None:
+        """Start it with `changes` in the connection file."""
         here = str(Path(__file__).parent)
         path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
         content = connection(**{**dict.fromkeys(PORTS, 0), **changes})
         super().__init__(module="echo", content=content, env={"PYTHONPATH": path, **(env or {})}, sandbox=sandbox)
         try:
             self.content = self.completed_file()
+            if not (env or {}).get("ECHO_LATE"):
+                client = self.client()
+                client.reply(client.execute("are you there"))  # from now on it is idle, with its language attached
+                client.close()
         except BaseException:
             self.close()
             raise
@@ -61,9 +68,17 @@ def hear(client: RawClient, last: Json) -> list[Json]:
             return heard
 
 
-def listen_to(heard: list[Json], request: Json) -> list[Json]:
-    """Return what of `heard` belongs to `request`."""
-    return [message for message in heard if message["parent_header"].get("msg_id") == request["msg_id"]]
+def replies(client: RawClient, requests: list[Json]) -> list[Json]:
+    """Return the replies to `requests` in the order of asking; each is answered once, and nothing else comes.
+
+    The answers to cells must come in order. A question may be answered before the busy kernel gets to it.
+    """
+    arrived = [client.recv() for _ in requests]
+    by_parent = {reply["parent_header"]["msg_id"]: reply for reply in arrived}
+    assert set(by_parent) == {request["msg_id"] for request in requests}
+    cells = [request["msg_id"] for request in requests if request["msg_type"] == "execute_request"]
+    assert [parent for parent in by_parent if parent in set(cells)] == cells
+    return [by_parent[request["msg_id"]] for request in requests]
 
 
 def text_of(messages: list[Json]) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from protocol.harness import EchoProcess, assert_paired, connect_again, hear, text_of
+from protocol.echo import buffer
+from protocol.harness import NARROW, EchoProcess, assert_paired, connect_again, hear, meanwhile, text_of
 from rawkernel import RawClient
 from sandbox import Json, Sandbox
 
@@ -126,6 +127,18 @@ def test_a_kernel_without_its_language_shuts_down() -> None:
         assert kernel.exit_status() == 0
 
 
+def test_an_interrupt_before_the_language_is_there_harms_nothing() -> None:
+    with EchoProcess(env={"ECHO_LATE": "1"}) as kernel:
+        client = kernel.client().ready()
+        early = client.execute("early")
+        for _ in range(3):
+            client.reply(client.send("interrupt_request", channel="control"), "control")
+        kernel.process.send_signal(signal.SIGUSR1)
+        later = client.execute("count 3000000")  # long enough to be hit
+        for request in (early, later):
+            assert client.reply(request)["content"]["status"] == "ok"
+
+
 # -- heartbeat and interrupt
 
 
@@ -175,11 +188,11 @@ def test_a_client_takes_the_place_of_another_with_its_identity(own: EchoProcess)
     identity = first.session.encode()
     connect_again(first, "shell", identity=identity, reconnect_ivl=-1)  # gone for good, once it is disconnected
     first.kernel_info()
-    last = second.header("kernel_info_request")
+    last = second.header("execute_request")
     waiting = first.execute(f"wait {last['msg_id']}")
     first.kernel_info("control")
     connect_again(second, "shell", identity=identity)
-    second.send_frames(second.frames(last, {}))
+    second.send_frames(second.frames(last, {"code": "last"}))
     assert second.reply(waiting)["content"]["status"] == "ok"
     assert second.reply(last)["content"]["status"] == "ok"
     second.kernel_info()
@@ -247,3 +260,29 @@ def test_a_broken_wire_ends_the_process_and_says_why_on_the_stderr_it_was_starte
     assert own.exit_status() == 70
     assert "the wire broke; the kernel ends" in own.stderr
     assert "RuntimeError: broken by a test" in own.stderr
+
+
+@pytest.mark.parametrize("size", [50_000, 200_000])
+def test_output_that_a_slow_subscriber_has_not_taken_leaves_whole_before_the_process_ends(
+    own: EchoProcess, size: int
+) -> None:
+    client, slow = own.client().ready(), own.client()
+    connect_again(slow, "iopub", **NARROW)
+    slow.ready()
+    first = client.execute(f"buffers 1 {size}")  # pyzmq's threads for large messages start with the first one
+    client.reply(first)
+    hear(client, first)
+    hear(slow, first)
+    number = 6_000_000 // size
+    cell = client.execute("buffers 1200 20000")  # fills what lies between the kernel and the one who does not read
+    large = client.execute(f"buffers {number} {size}")
+    request = client.send("shutdown_request", {"restart": False})
+    own.eventually(lambda: "echo says goodbye" in own.stderr or None, "goodbye")
+    assert client.silent("shell")  # the reply waits behind all that
+    heard, heard_late = meanwhile(hear, client, request), meanwhile(hear, slow, request)
+    for messages in (heard.result(), heard_late.result()):
+        large_ones = [m for m in messages if m["parent_header"].get("msg_id") == large["msg_id"]]
+        assert [m["buffers"] for m in large_ones if m["buffers"]] == [[buffer(n, size), b""] for n in range(number)]
+    for one in (cell, large, request):
+        assert client.reply(one)["content"]["status"] == "ok"
+    assert own.exit_status() == 0

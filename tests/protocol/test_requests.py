@@ -8,7 +8,7 @@ import random
 import pytest
 
 from kernelet.kernel.handlers import HANDLERS
-from protocol.harness import assert_paired, hear
+from protocol.harness import assert_paired, hear, replies
 from rawkernel import DELIMITER, RawClient
 from sandbox import Json
 
@@ -25,13 +25,15 @@ REQUESTS: dict[str, Json] = {
     "connect_request": {},
     "usage_request": {},
     "interrupt_request": {},
+    "create_subshell_request": {},
+    "list_subshell_request": {},
 }
 TOLD: dict[str, Json] = {"comm_open": COMM, "comm_msg": COMM, "comm_close": COMM}
 CHANNELS = pytest.mark.parametrize("channel", ["shell", "control"])
 
 
 def test_these_are_all_the_requests_there_are() -> None:
-    assert {*REQUESTS, *TOLD, "shutdown_request"} == set(HANDLERS)
+    assert {*REQUESTS, *TOLD, "delete_subshell_request", "shutdown_request"} == set(HANDLERS)
 
 
 @CHANNELS
@@ -126,14 +128,28 @@ def test_the_parent_is_echoed_byte_for_byte(client: RawClient, channel: str) -> 
     assert {message["raw"][1] for message in hear(client, header)} == {text}
 
 
-def test_requests_of_every_type_are_answered_in_order_with_idle_last(client: RawClient) -> None:
+@CHANNELS
+def test_a_subshell_is_deleted_with_busy_a_reply_and_idle(client: RawClient, channel: str) -> None:
+    created = client.send("create_subshell_request", channel="control")
+    subshell = {"subshell_id": client.reply(created, "control")["content"]["subshell_id"]}
+    for status in ("ok", "error"):  # the second time it is gone
+        request = client.send("delete_subshell_request", subshell, channel=channel)
+        assert client.reply(request, channel)["content"]["status"] == status
+        assert_paired(hear(client, request), [request])
+
+
+def test_many_requests_of_every_type_are_all_answered_and_idle_is_the_last_of_each(client: RawClient) -> None:
     choose = random.Random(1)
-    types = [choose.choice(list(REQUESTS)) for _ in range(300)]
-    requests = [client.send(msg_type, REQUESTS[msg_type]) for msg_type in types]
-    for request in requests:
-        client.reply(request)
-    heard = hear(client, requests[-1])
-    assert_paired(heard, requests)
-    ids = [message["parent_header"]["msg_id"] for message in heard]
-    assert list(dict.fromkeys(ids)) == [request["msg_id"] for request in requests]
-    assert ids == sorted(ids, key=[request["msg_id"] for request in requests].index)
+    types = [choose.choice([*REQUESTS]) for _ in range(300)]
+    types = [msg_type for msg_type in types if msg_type != "create_subshell_request"]
+    requests = [client.send(msg_type, REQUESTS[msg_type]) for msg_type in [*types, "execute_request"]]
+    for reply in replies(client, requests):
+        assert reply["content"]["status"] in ("ok", "complete")
+    assert_paired(hear(client, requests[-1]), requests)
+
+
+def test_cells_are_run_one_after_the_other(client: RawClient) -> None:
+    requests = [client.execute(f"cell {n}") for n in range(300)]
+    replies(client, requests)
+    ids = [message["parent_header"]["msg_id"] for message in hear(client, requests[-1])]
+    assert ids == [request["msg_id"] for request in requests for _ in range(4)]

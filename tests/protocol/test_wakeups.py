@@ -13,7 +13,7 @@ REQUESTS = 10_000
 
 
 def ask(client: RawClient, channel: str, seed: int) -> int:
-    """Send requests at random intervals of up to some milliseconds, a few at a time; return how many got their reply."""
+    """Send requests, a few at a time, at random intervals of up to a millisecond; return how many got their reply."""
     choose = random.Random(seed)
     replies = 0
     while replies < REQUESTS:
@@ -28,8 +28,10 @@ def ask(client: RawClient, channel: str, seed: int) -> int:
     return replies
 
 
-@pytest.mark.parametrize("parking", ["parked", "plain"])
-@pytest.mark.parametrize("channels", [("shell", "shell"), ("shell", "control")])
+@pytest.mark.parametrize(
+    "parking, channels",
+    [("parked", ("shell", "shell")), ("plain", ("shell", "shell")), ("parked", ("shell", "control"))],
+)
 def test_two_clients_that_ask_at_any_moment_get_every_reply(parking: str, channels: tuple[str, str]) -> None:
     with EchoProcess(env={"ECHO_PARKING": parking}) as echo:
         asking = [meanwhile(ask, echo.deaf_client(), channel, seed) for seed, channel in enumerate(channels)]

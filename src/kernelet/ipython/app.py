@@ -16,9 +16,11 @@ from IPython.core.completer import IPCompleter
 from IPython.core.history import HistoryManager
 from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp, shell_aliases, shell_flags
-from traitlets import Bool, Unicode
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Enum, Unicode, default, observe
 from traitlets.config import Config
 
+from ..runtime.attribution import POLICIES, Attribution
 from ..runtime.host import Host
 from .shell import ZMQInteractiveShell
 
@@ -39,6 +41,7 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         IPCompleter,
     ]
 
+    kernel = AnyTrait(help="What get_ipython().kernel is.")
     connection_file = Unicode("", help="The file that the connection was read from.").tag(config=True)
     quiet = Bool(True, help="Kept for configuration files; the kernel is always quiet.").tag(config=True)
     capture_fd_output = Bool(True, help="Show what is written to file descriptors 1 and 2 in the cell.").tag(
@@ -46,6 +49,30 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     )
     no_stdout = Bool(False, help="Leave sys.stdout alone.").tag(config=True)
     no_stderr = Bool(False, help="Leave sys.stderr alone.").tag(config=True)
+    ipykernel_aliases = Bool(True, help="Let ipykernel's module names lead to this kernel, in its process.").tag(
+        config=True
+    )
+
+    thread_output = Enum(
+        POLICIES,
+        help="Whose output a thread's is: auto (of the cell whose code started it; a library's own: the newest cell), "
+        "origin (of the cell that it was started in), latest (of the newest cell, as with ipykernel), none.",
+    ).tag(config=True)
+
+    @default("thread_output")
+    def _default_thread_output(self) -> str:
+        given = os.environ.get("KERNELET_THREAD_OUTPUT", "auto")
+        if given not in POLICIES:
+            self.log.warning("KERNELET_THREAD_OUTPUT is %r, not one of %s: ignored", given, ", ".join(POLICIES))
+            return "auto"
+        return given
+
+    @observe("thread_output")
+    def _choose_thread_output(self, change: Any) -> None:
+        if self._attribution is not None:
+            self._attribution.policy = change["new"]
+
+    _attribution: Attribution | None = None
 
     def configure(self, host: Host, argv: Sequence[str]) -> None:
         """Read command line, profile and config files. An option nobody knows is warned of and ignored."""
@@ -59,6 +86,18 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
             self.log.warning("option %s is unknown, and ignored", option)
         self.connection_file = os.path.abspath(host.connection_file)
         self.update_config(_defaults(self.connection_file, self.config))
+        self._attribution = host.attribution
+        host.attribution.policy = self.thread_output
+
+    @property
+    def abs_connection_file(self) -> str:
+        """The absolute path of the connection file."""
+        return self.connection_file
+
+    @property
+    def connection_dir(self) -> str:
+        """The directory of the connection file."""
+        return os.path.dirname(self.connection_file)
 
     def init_crash_handler(self) -> None:
         """Nothing: the kernel reports its own crashes."""

@@ -7,59 +7,112 @@ Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-me
 from __future__ import annotations
 
 import logging
-from typing import Any
+import uuid
+import warnings
+from typing import Any, ClassVar
 
 import comm
-from comm.base_comm import BaseComm
-from comm.base_comm import CommManager as BaseCommManager
+from comm.base_comm import BaseComm as CommOfThePackage
+from comm.base_comm import CommManager as ManagerOfThePackage
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Bytes, Dict, Unicode, default
+from traitlets.config import LoggingConfigurable
 
 from ..runtime.host import Host
 from ..runtime.log import Level
 
 
-class CommManager(BaseCommManager):
+class BaseComm(CommOfThePackage):
+    """A comm of this kernel: what `comm.create_comm` makes."""
+
+    __module__ = "ipykernel.comm.comm"
+
+    # Set once, by `CommManager.install`: user code makes comms by calling the class.
+    manager: ClassVar[CommManager]
+
+    @property
+    def kernel(self) -> Any:
+        """`get_ipython().kernel`; ipywidgets takes None here for "there is no comm"."""
+        return self.manager.kernel
+
+    def publish_msg(
+        self,
+        msg_type: str,
+        data: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        buffers: list[bytes] | None = None,
+        **keys: Any,
+    ) -> None:
+        """Send one message to the front end's side. Raises TypeError when data has no JSON form."""
+        host = self.manager.host
+        host.wire.publish(
+            msg_type,
+            {"data": data or {}, "comm_id": self.comm_id, **keys},
+            host.attribution.current(),
+            metadata=metadata,
+            buffers=buffers or (),
+            topic=f"comm-{self.comm_id}",
+        )
+
+
+class Comm(BaseComm, LoggingConfigurable):
+    """A comm with traits, for code that makes or subclasses `ipykernel.comm.Comm` (bokeh, pyviz_comms, vpython)."""
+
+    __module__ = "ipykernel.comm.comm"
+
+    kernel = AnyTrait(allow_none=True)
+    comm_id = Unicode()
+    primary = Bool(True)
+    target_name = Unicode("comm")
+    target_module = Unicode(None, allow_none=True)
+    topic = Bytes()
+
+    def __init__(
+        self,
+        target_name: str = "",
+        data: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        buffers: list[bytes] | None = None,
+        show_warning: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Open a comm, unless it is not `primary`: then it is the other end of one that the front end opened."""
+        if show_warning:
+            warnings.warn("ipykernel.comm.Comm is deprecated: use comm.create_comm", DeprecationWarning, stacklevel=2)
+        name = target_name or self.target_name
+        super().__init__(name, data=data, metadata=metadata, buffers=buffers, **kwargs)
+
+    @default("kernel")
+    def _default_kernel(self) -> Any:
+        return self.manager.kernel
+
+    @default("comm_id")
+    def _default_comm_id(self) -> str:
+        return uuid.uuid4().hex
+
+
+class CommManager(ManagerOfThePackage, LoggingConfigurable):
     """The kernel's comms and targets. `kernel` is the one that ipywidgets and friends see."""
 
-    def __init__(self, host: Host) -> None:
-        super().__init__()
-        self.host = host
-        self.kernel: Any = None
+    __module__ = "ipykernel.comm.manager"
+
+    kernel = AnyTrait(allow_none=True)
+    comms = Dict()
+    targets = Dict()
+
+    def __init__(self, host: Host | None = None, **kwargs: Any) -> None:
+        """`host` is the kernel's; a manager that user code makes shares the one of the kernel."""
+        ManagerOfThePackage.__init__(self)
+        LoggingConfigurable.__init__(self, **kwargs)
+        self.host: Host = host or BaseComm.manager.host
 
     def install(self, kernel: Any) -> None:
         """Let the comm package make and find comms here."""
         self.kernel = kernel
-        manager = self
-
-        class Comm(BaseComm):
-            """A comm of this kernel."""
-
-            __module__ = "ipykernel.comm.comm"
-
-            @property
-            def kernel(self) -> Any:
-                return manager.kernel
-
-            def publish_msg(
-                self,
-                msg_type: str,
-                data: dict[str, Any] | None = None,
-                metadata: dict[str, Any] | None = None,
-                buffers: list[bytes] | None = None,
-                **keys: Any,
-            ) -> None:
-                """Send one message to the front end's side. Raises TypeError when data has no JSON form."""
-                manager.host.wire.publish(
-                    msg_type,
-                    {"data": data or {}, "comm_id": self.comm_id, **keys},
-                    manager.host.attribution.current(),
-                    metadata=metadata,
-                    buffers=buffers or (),
-                    topic=f"comm-{self.comm_id}",
-                )
-
-        comm.create_comm = Comm
-        comm.get_comm_manager = lambda: manager
-        _log_to(manager.host)
+        BaseComm.manager = self
+        comm.create_comm = BaseComm
+        comm.get_comm_manager = lambda: self
+        _log_to(self.host)
 
     def info(self, target_name: str | None) -> dict[str, Any]:
         """Return comm_id -> {target_name} of the open comms, of one target or of all."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-from IPython.core.completer import provisionalcompleter, rectify_completions
+from IPython.core.completer import Completion, ProvisionalCompleterWarning, rectify_completions
 from IPython.core.interactiveshell import InteractiveShell
 
 _TYPES = "_jupyter_types_experimental"
@@ -15,8 +16,7 @@ def complete(shell: InteractiveShell, code: str, cursor: int) -> dict[str, Any]:
 
     Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html#completion
     """
-    with provisionalcompleter():
-        completions = list(rectify_completions(code, shell.Completer.completions(code, cursor)))
+    completions = list(rectify_completions(code, _completions(shell, code, cursor)))
     start, end = (completions[0].start, completions[0].end) if completions else (cursor, cursor)
     described = [
         {"start": one.start, "end": one.end, "text": one.text, "type": one.type, "signature": one.signature}
@@ -28,3 +28,17 @@ def complete(shell: InteractiveShell, code: str, cursor: int) -> dict[str, Any]:
         "cursor_end": end,
         "metadata": {_TYPES: described},
     }
+
+
+def _completions(shell: InteractiveShell, code: str, cursor: int) -> list[Completion]:
+    """Return IPython's completions. It makes an error of its own warning that Completion is a provisional class.
+
+    Not `provisionalcompleter()`: it saves and restores the process's warning filters, and so does what it finds when a
+    cell in another thread changes them at the same time. An added filter harms nobody; one taken away is added again.
+    """
+    while True:
+        warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
+        try:
+            return list(shell.Completer.completions(code, cursor))
+        except ProvisionalCompleterWarning:
+            continue

@@ -5,61 +5,49 @@ Any thread: what one call needs between its parts is kept per thread, so that su
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from traitlets import Any as AnyTrait
+from traitlets import default
 
-from ..protocol.message import Parent
-from ..runtime.attribution import PARENT
 from ..runtime.host import Host
+from .hooks import Hooked, Hooks, Parented
 from .streams import flush_foreign_streams
 
-Hook = Callable[[dict[str, Any]], dict[str, Any] | None]
 
-
-class _Hooks(threading.local):
-    """Functions of one thread that see a message before it leaves; one that returns None swallows it."""
-
-    def __init__(self) -> None:
-        self.functions: list[Hook] = []
-
-
-def header_parent(header: dict[str, Any]) -> Parent:
-    """Return the parent that a bare header stands for: code sets one to redirect its output."""
-    return Parent(json.dumps(header, default=str).encode(), header, (), "shell", {"header": header})
-
-
-class ZMQDisplayPublisher(DisplayPublisher):
+class ZMQDisplayPublisher(Parented, Hooked, DisplayPublisher):
     """Publishes display_data, update_display_data and clear_output."""
 
     __module__ = "ipykernel.zmqshell"
 
     host: Host = AnyTrait()  # type: ignore[assignment]  # a trait is its value's type
     topic = AnyTrait(b"display_data")
+    session = AnyTrait(help="The kernel's session, for code that sends display messages itself.")
+    pub_socket = AnyTrait(help="Where that code sends them.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._hooks = _Hooks()
+        self._hooks = Hooks()
+
+    @default("session")
+    def _default_session(self) -> Any:
+        shell: Any = self.shell
+        return shell.kernel.session
+
+    @default("pub_socket")
+    def _default_pub_socket(self) -> Any:
+        shell: Any = self.shell
+        return shell.kernel.iopub_socket
+
+    @property
+    def hooks(self) -> Hooks:
+        return self._hooks
 
     def _setup_execution_tracking(self) -> None:
         """IPython's: for a history of displays in memory, which a kernel does not keep."""
-
-    @property
-    def parent_header(self) -> dict[str, Any]:
-        return self.host.attribution.current().header
-
-    @parent_header.setter
-    def parent_header(self, header: dict[str, Any]) -> None:
-        PARENT.set(header_parent(header))
-
-    def set_parent(self, parent: dict[str, Any]) -> None:
-        """Make `parent` (a message, or a header) what later output belongs to."""
-        self.parent_header = parent.get("header", parent)
 
     def publish(
         self,
@@ -80,37 +68,14 @@ class ZMQDisplayPublisher(DisplayPublisher):
         self._publish("clear_output", {"wait": bool(wait)})
 
     def _publish(self, msg_type: str, content: dict[str, Any]) -> None:
-        parent = self.host.attribution.current()
         if self._hooks.functions:
-            message: dict[str, Any] | None = {
-                "header": self.host.wire.codec.header(msg_type),
-                "msg_type": msg_type,
-                "parent_header": parent.header,
-                "metadata": {},
-                "content": content,
-            }
-            for hook in self._hooks.functions:
-                assert message is not None
-                message = hook(message)
-                if message is None:
-                    return
-            assert message is not None
-            content = message["content"]
+            changed = self.through_hooks(msg_type, content)
+            if changed is None:
+                return
+            content = changed
         if self.host.capture is not None:
             self.host.capture.drain()
-        self.host.wire.publish(msg_type, content, parent)
-
-    def register_hook(self, hook: Hook) -> None:
-        """Let `hook` see, change or swallow the messages that this thread publishes."""
-        self._hooks.functions.append(hook)
-
-    def unregister_hook(self, hook: Hook) -> bool:
-        """Remove a hook; return whether it was there."""
-        try:
-            self._hooks.functions.remove(hook)
-        except ValueError:
-            return False
-        return True
+        self.host.wire.publish(msg_type, content, self.host.attribution.current())
 
 
 class _Result(threading.local):
@@ -118,29 +83,34 @@ class _Result(threading.local):
     execution: Any = None
 
 
-class ZMQShellDisplayHook(DisplayHook):
+class ZMQShellDisplayHook(Parented, Hooked, DisplayHook):
     """Publishes the value of a cell's last expression as execute_result."""
 
     __module__ = "ipykernel.displayhook"
 
     host: Host = AnyTrait()  # type: ignore[assignment]  # a trait is its value's type
     topic = None
+    session = AnyTrait(help="The kernel's session.")
+    pub_socket = AnyTrait(help="Where results are sent.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._result = _Result()
+        self._hooks = Hooks()
+
+    @default("session")
+    def _default_session(self) -> Any:
+        shell: Any = self.shell
+        return shell.kernel.session
+
+    @default("pub_socket")
+    def _default_pub_socket(self) -> Any:
+        shell: Any = self.shell
+        return shell.kernel.iopub_socket
 
     @property
-    def parent_header(self) -> dict[str, Any]:
-        return self.host.attribution.current().header
-
-    @parent_header.setter
-    def parent_header(self, header: dict[str, Any]) -> None:
-        PARENT.set(header_parent(header))
-
-    def set_parent(self, parent: dict[str, Any]) -> None:
-        """Make `parent` (a message, or a header) what later results belong to."""
-        self.parent_header = parent.get("header", parent)
+    def hooks(self) -> Hooks:
+        return self._hooks
 
     @property
     def prompt_count(self) -> int:
@@ -178,4 +148,9 @@ class ZMQShellDisplayHook(DisplayHook):
             flush_foreign_streams()
             if self.host.capture is not None:
                 self.host.capture.drain()
+            if self._hooks.functions:
+                changed = self.through_hooks("execute_result", content)
+                if changed is None:
+                    return
+                content = changed
             self.host.wire.publish("execute_result", content, self.host.attribution.current())

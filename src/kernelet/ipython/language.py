@@ -5,10 +5,12 @@ Runs in the thread of the lane that a request was routed to: main, a subshell, o
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,18 @@ from IPython.utils.tokenutil import token_at_cursor
 
 from ..protocol.message import Content, Parent
 from ..runtime.attribution import PARENT
+from ..runtime.background import tell_of_threads
 from ..runtime.host import Host
 from ..runtime.interrupt import Interrupts
 from ..runtime.parking import ParkedLoop
+from ..runtime.thread_parents import ThreadParents
+from . import aliases, aside, faults
 from .app import IPKernelApp
 from .comms import CommManager
 from .completions import complete
 from .facade import IPythonKernel
+from .session import Session
+from .sockets import IOPubThread, WireSocket
 from .stdin import Stdin
 from .streams import OutStream, flush_c_stdout_by_line, flush_foreign_streams
 
@@ -46,16 +53,27 @@ class IPythonLanguage:
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         self._app = IPKernelApp.instance()
         self._app.configure(host, argv)
+        self.session = Session(host)
+        self.iopub = IOPubThread(WireSocket(host, "iopub"))
         self._redirect()
+        ThreadParents(host.attribution).install()
+        tell_of_threads()
+        if host.capture is not None:
+            from ..runtime.forks import Forks  # not on Windows
+
+            Forks(host.wire, host.capture).install()
         self._saving: asyncio.TimerHandle | None = None
         self._c_stdout_is_flushed = False
         self.comms = CommManager(host)
         self.shell = self._app.make_shell(host)
-        self.kernel = IPythonKernel(self)
-        self.shell.kernel = self.kernel
+        self.stdin = Stdin(host)
+        self.kernel = IPythonKernel.instance(language=self, parent=self._app)
+        self.shell.kernel = self._app.kernel = self.kernel
         self.shell.where = self._where  # type: ignore[method-assign]  # only the language knows the lanes' contexts
         self.comms.install(self.kernel)
-        Stdin(host).install()
+        self.stdin.install()
+        faults.install(host.log.fd)
+        aliases.install(self._app, self.kernel)
         if "JPY_SESSION_NAME" in os.environ:
             self.shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
             self.shell.user_ns_hidden["__session__"] = os.environ["JPY_SESSION_NAME"]
@@ -67,9 +85,9 @@ class IPythonLanguage:
         if capture is not None:
             capture.redirect()
         if not self._app.no_stdout:
-            sys.stdout = OutStream(self.host, "stdout", 1 if capture else None)
+            sys.stdout = OutStream(self.session, self.iopub, "stdout", fd=1 if capture else None)
         if not self._app.no_stderr:
-            sys.stderr = OutStream(self.host, "stderr", 2 if capture else None)
+            sys.stderr = OutStream(self.session, self.iopub, "stderr", fd=2 if capture else None)
 
     # -- execute ---------------------------------------------------------------------------------------------------
 
@@ -87,6 +105,7 @@ class IPythonLanguage:
             self.host.wire.publish(
                 "execute_input", {"code": content["code"], "execution_count": count}, parent, lazy=True
             )
+        self.host.wire.begin_cell()
         interrupts.begin_request()
         try:
             result = self._run(content["code"], store_history, silent, request.metadata)
@@ -98,7 +117,7 @@ class IPythonLanguage:
             interrupts.end_request()
             interrupts.install()
             self.shell.numbers.end()
-        self._leave_forked_child()
+        self._leave_forked_child(reply["status"])
         flush_foreign_streams()
         self._drain()
         self._save_history_later()
@@ -116,14 +135,14 @@ class IPythonLanguage:
             keywords["cell_id"] = cell_id
         parking, context = self._where()
         run = parking.call
-        if self._awaits(code):
+        if self.awaits(code):
             # Its task enters the context by itself; entered twice, a context refuses.
             result: ExecutionResult = run(run_cell, code, **keywords)
         else:
             result = context.run(run, run_cell, code, **keywords)
         return result
 
-    def _awaits(self, code: str) -> bool:
+    def awaits(self, code: str) -> bool:
         """Whether IPython will run this cell on our loop."""
         if "await" not in code and "async" not in code and "%" not in code and "!" not in code:
             return False
@@ -140,6 +159,8 @@ class IPythonLanguage:
         if error is None:
             return {"status": "ok"}
         shown = self.shell.traceback.shown
+        if shown is None and isinstance(error, KeyboardInterrupt):  # a second one, while the first was being shown
+            return self._interrupted()
         name, text, lines = shown if shown else (type(error).__name__, str(error), [])
         return {
             "status": "error",
@@ -180,18 +201,31 @@ class IPythonLanguage:
         if manager is not None and manager.save_flag is not None:
             manager.save_flag.set()
 
-    def _leave_forked_child(self) -> None:
+    def _leave_forked_child(self, status: str) -> None:
         """End a child that user code forked and that fell out of its cell: the parent goes on serving."""
         if os.getpid() != self.kernel.pid:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+            from ..runtime.forks import leave  # not on Windows
+
+            leave(0 if status == "ok" else 1)
 
     # -- questions about code --------------------------------------------------------------------------------------
 
     def complete(self, request: Any) -> Content:
-        reply: Content = self._in_cell_context(complete, self.shell, *_code_and_cursor(request.content))
+        code, cursor = _code_and_cursor(request.content)
+        if self._is_aside():
+            names = aside.completions(self._namespaces(), code[:cursor])
+            if names is not None:
+                start = cursor - len(code[:cursor].rpartition(".")[2])
+                return {"matches": names, "cursor_start": start, "cursor_end": cursor, "metadata": {}}
+        reply: Content = self._in_cell_context(complete, self.shell, code, cursor)
         return reply
+
+    def _is_aside(self) -> bool:
+        """Whether this thread answers while another runs a cell: it runs no code of the user's."""
+        return not hasattr(self._here, "parking")
+
+    def _namespaces(self) -> tuple[dict[str, Any], ...]:
+        return self.shell.user_ns, vars(builtins)
 
     def inspect(self, request: Any) -> Content:
         code, cursor = _code_and_cursor(request.content)
@@ -199,8 +233,11 @@ class IPythonLanguage:
         name = token_at_cursor(code, cursor)
         omit = tuple(request.content.get("omit_sections", ()))
         try:
+            known = aside.description(self._namespaces(), name) if self._is_aside() else None
+            if known is not None:
+                return {"found": True, "data": {"text/plain": known}, "metadata": {}}
             data = self._in_cell_context(self.shell.object_inspect_mime, name, detail_level=detail, omit_sections=omit)
-        except KeyError:
+        except LookupError:
             return {"found": False, "data": {}, "metadata": {}}
         if not self.shell.enable_html_pager:
             data.pop("text/html", None)
@@ -244,10 +281,10 @@ class IPythonLanguage:
         """Give a comm message to its comm, as code of the cells' context with the message as its parent."""
         handler = getattr(self.comms, request.message.msg_type)
         message = dict(request.parent.message)
-        self._with_parent(request.lane, request.parent, handler, None, list(request.message.idents), message)
+        self.with_parent(request.lane, request.parent, handler, None, list(request.message.idents), message)
         self._drain()
 
-    def _with_parent(self, lane: Any, parent: Parent, function: Any, *args: Any) -> Any:
+    def with_parent(self, lane: Any, parent: Parent, function: Any, *args: Any) -> Any:
         interrupts = self._enter_lane(lane)
         context = self._where()[1]
         before = context.get(PARENT)
@@ -274,6 +311,17 @@ class IPythonLanguage:
             self._here.parking, self._here.context = lane.parking, self.context.copy()
         interrupts: Interrupts = self._here.parking.interrupts
         return interrupts
+
+    @contextlib.contextmanager
+    def nested(self, parking: Any) -> Iterator[None]:
+        """Let requests be handled in the middle of this thread's cell, whose context cannot be entered again."""
+        here, outside = self._here, dict(vars(self._here))
+        here.parking, here.context = parking, copy_context()
+        try:
+            yield
+        finally:
+            vars(here).clear()
+            vars(here).update(outside)
 
     def _where(self) -> tuple[ParkedLoop, Context]:
         """Return the loop and the context of the cells of this thread (main's, in a thread of the user's own)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from IPython.core import page
@@ -14,15 +15,23 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magics.code import CodeMagics, MacroToEdit
 
+from ..runtime.lane import SUBSHELL_THREAD
+from .shared import load_magics_one_at_a_time
+
 if TYPE_CHECKING:
     from .shell import ZMQInteractiveShell
 
 
 @magics_class
 class KernelMagics(Magics):
-    """%edit, %clear, %less, %man, %connect_info, %autosave."""
+    """%edit, %clear, %less, %man, %connect_info, %autosave, %subshell."""
 
     shell: ZMQInteractiveShell
+
+    def __init__(self, shell: ZMQInteractiveShell | None = None, **kwargs: Any) -> None:
+        super().__init__(shell, **kwargs)
+        if shell is not None and shell.magics_manager is not None:
+            load_magics_one_at_a_time(shell.magics_manager)
 
     @line_magic
     def edit(self, parameter_s: str = "", last_call: Any = ("", "")) -> None:
@@ -92,3 +101,19 @@ class KernelMagics(Magics):
 
         display(Javascript(f"IPython.notebook.set_autosave_interval({1000 * seconds})"))
         print(f"Autosaving every {seconds} seconds" if seconds else "Autosave disabled")
+
+    @line_magic
+    def subshell(self, arg: str = "") -> None:
+        """Print which subshell and thread run this cell, and which subshells there are."""
+        thread = threading.current_thread()
+        names = [one.name for one in threading.enumerate()]
+        print(f"subshell id: {_subshell_id(thread.name)}")
+        print(f"thread id: {thread.ident}")
+        print(f"main thread id: {threading.main_thread().ident}")
+        print(f"pid: {os.getpid()}")
+        print(f"thread count: {threading.active_count()}")
+        print(f"subshell list: {[one for one in map(_subshell_id, names) if one]}")
+
+
+def _subshell_id(thread_name: str) -> str | None:
+    return thread_name.removeprefix(SUBSHELL_THREAD) if thread_name.startswith(SUBSHELL_THREAD) else None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from IPython.core.builtin_trap import BuiltinTrap
 from IPython.core.display_trap import DisplayTrap
 from IPython.core.history import HistoryManager
+from IPython.core.magic import MagicsManager
 from IPython.core.payload import PayloadManager
 
 
@@ -87,6 +89,20 @@ class HistoryByNumber(HistoryManager):
                     text = inputs.pop()
                     inputs.extend([""] * (line_num + 1 - len(inputs)))
                     inputs[line_num] = text
+
+
+def load_magics_one_at_a_time(manager: MagicsManager) -> None:
+    """Let two threads use a magic for the first time at once: IPython marks it as loaded before it is."""
+    load: Callable[..., None] | None = getattr(manager, "load_lazy", None)
+    if load is None:  # an IPython without lazy magics
+        return
+    loading = threading.RLock()  # a magic may use another one as it is loaded
+
+    def load_lazy(*args: Any, **kwargs: Any) -> None:
+        with loading:
+            load(*args, **kwargs)
+
+    manager.load_lazy = load_lazy  # type: ignore[method-assign]  # the shell makes its manager by a fixed name
 
 
 class SteadyDisplayTrap(DisplayTrap):

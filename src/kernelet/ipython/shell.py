@@ -20,12 +20,12 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell, Int
 from traitlets import Any as AnyTrait
 from traitlets import CBool, Instance, Type, default, observe
 
-from ..protocol.message import Parent
 from ..runtime.attribution import PARENT
 from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
 from .cell_name import CellCompiler
-from .display import ZMQDisplayPublisher, ZMQShellDisplayHook, header_parent
+from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
+from .hooks import ParentToken, message_parent
 from .shared import CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 
 # What ipykernel sets for children, so that they colour their output and never open a pager.
@@ -87,7 +87,7 @@ class ZMQInteractiveShell(InteractiveShell):
     def _exit(self, change: Any) -> None:
         if change["new"]:
             # Not at once: a console that polls whether we live must get to read the payload that asks it to leave.
-            self.host.parking.call_later(EXIT_AFTER_S, self.host.exit)
+            self.where()[0].call_later(EXIT_AFTER_S, self.host.exit)
 
     def where(self) -> tuple[ParkedLoop, Context | None]:
         """Return the loop and the context of the cells of this thread. The language replaces it."""
@@ -258,15 +258,16 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def set_parent(self, parent: dict[str, Any]) -> None:
         """Make `parent` (a message, or a bare header) what later output of the calling code belongs to."""
+        self.set_thread_parent(parent)
+
+    def set_thread_parent(self, parent: dict[str, Any]) -> ParentToken:
+        """Do what `set_parent` does, and return what `reset_thread_parent` takes."""
         current = self.host.attribution.current()
-        if parent is not current.message:
-            PARENT.set(message_parent(parent, current))
+        return PARENT.set(current if parent is current.message else message_parent(parent, current))
 
-
-def message_parent(message: dict[str, Any], like: Parent) -> Parent:
-    """Return a message (or a bare header) as a parent; who may be asked for input stays as in `like`."""
-    parent = header_parent(message.get("header", message))
-    return Parent(parent.raw, parent.header, like.idents, like.channel, message, like.allow_stdin)
+    def reset_thread_parent(self, token: ParentToken) -> None:
+        """Undo `set_thread_parent`."""
+        PARENT.reset(token)
 
 
 def _contains_group(error: BaseException | None) -> bool:

@@ -9,26 +9,70 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from ..runtime.host import Host
+from .hooks import Hook, Hooked, Hooks, Parented
+from .session import Session
+from .sockets import IOPubThread
 
 _LINE_BUFFERED = 1  # _IOLBF
 
 
-class OutStream(io.TextIOBase):
-    """A text stream of the kernel. `name` is stdout or stderr; `fileno()` is the captured descriptor."""
+class OutStream(io.TextIOBase, Parented, Hooked):
+    """A text stream of the kernel. `name` is stdout or stderr; `fileno()` is the captured descriptor.
 
-    def __init__(self, host: Host, name: str, fd: int | None) -> None:
+    User code makes some too (`OutStream(session, pub_thread, name)`, from those of sys.stdout): log handlers do.
+    """
+
+    __module__ = "ipykernel.iostream"
+
+    flush_interval = 0.2
+    flush_timeout = 10.0
+
+    def __init__(
+        self,
+        session: Session,
+        pub_thread: Any,
+        name: str,
+        pipe: Any = None,
+        echo: Any = None,
+        *,
+        watchfd: bool = True,
+        isatty: bool = False,
+        fd: int | None = None,
+    ) -> None:
+        """`echo` is a stream that gets a copy. `pipe` and `watchfd` are accepted and not needed.
+
+        Raises TypeError for a pub_thread that is not the kernel's, and for an echo that cannot be written to.
+        """
         super().__init__()
-        self._host = host
+        host = pub_thread.host if isinstance(pub_thread, IOPubThread) else None
+        if host is None:
+            raise TypeError(f"pub_thread must be the kernel's, as sys.stdout.pub_thread is, not {pub_thread!r:.80}")
+        if echo is not None and not hasattr(echo, "write"):
+            raise TypeError("echo must be a file-like object")
+        self.session = session
+        self.pub_thread: IOPubThread = pub_thread
+        self.host = host
+        self.topic = b"stream." + name.encode()
+        self.echo = echo
         self._name = name
         self._fd = fd
+        self._tty = isatty
         self._partial = ""  # in a forked child: the line that has no end yet
         self._forked = False
-        self._hooks: list[Callable[[str], str | None]] = []
+        self._hooks = Hooks()
+        self._hooked = False  # once any thread has a hook: looking for one costs as much as the rest of a write
         os.register_at_fork(after_in_child=self._after_fork)
+
+    @property
+    def hooks(self) -> Hooks:
+        return self._hooks
+
+    def register_hook(self, hook: Hook) -> None:
+        self._hooked = True
+        super().register_hook(hook)
 
     @property
     def name(self) -> str:
@@ -46,7 +90,7 @@ class OutStream(io.TextIOBase):
         return True
 
     def isatty(self) -> bool:
-        return False
+        return self._tty
 
     def fileno(self) -> int:
         """Return the captured descriptor. Raises io.UnsupportedOperation without capture (Windows)."""
@@ -67,10 +111,20 @@ class OutStream(io.TextIOBase):
             self._write_in_child(text)
         elif text:
             # What C code or a child wrote since the last write comes first. Not between print's text and its end.
-            if text != "\n" and self._host.capture is not None:
-                self._host.capture.drain_if_written()
-            self._host.wire.write(self._name, self._host.attribution.current(), text)
+            if text != "\n" and self.host.capture is not None:
+                self.host.capture.drain_if_written()
+            if self._hooked and self._hooks.functions:
+                self._write_through_hooks(text)
+            else:
+                self.host.wire.write(self._name, self.host.attribution.current(), text)
+            if self.echo is not None:
+                self.echo.write(text)
         return len(text)
+
+    def _write_through_hooks(self, text: str) -> None:
+        content = self.through_hooks("stream", {"name": self._name, "text": text})
+        if content is not None:
+            self.host.wire.publish("stream", content, self.host.attribution.current(), topic=f"stream.{self._name}")
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # typeshed wants any buffer
         self.write("".join(lines))
@@ -80,7 +134,13 @@ class OutStream(io.TextIOBase):
         if self._forked:
             self._write_in_child("", flush=True)
         elif not self.closed:
-            self._host.wire.flush()
+            self.host.wire.flush()
+            if self.echo is not None:
+                self.echo.flush()
+
+    def _flush(self) -> None:
+        """Flush, under the name that old code calls."""
+        self.flush()
 
     def close(self) -> None:
         """Do nothing: user code that closes sys.stdout would silence the kernel for good."""

@@ -50,7 +50,7 @@ def handle(kernel: Kernel, lane: Lane, message: Message) -> None:
         kernel.publish_status("busy", outer)
 
 
-def _answerable(message: Message, error: Exception) -> Content | None:
+def _answerable(message: Message, error: BaseException) -> Content | None:
     return None if message.msg_type in _WITHOUT_REPLY else error_content(error)
 
 
@@ -60,33 +60,82 @@ def _wrap(
     kernel.publish_status("busy", parent)
     try:
         reply = dispatch()
-    except Exception as error:  # noqa: BLE001  # whatever went wrong, the request is answered
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever went wrong, the request is answered
         if not isinstance(error, UnknownMessageType | MissingField | UnknownSubshellError):
             kernel.log.crash(f"could not handle {message.msg_type}")
         else:
             kernel.log("warning", str(error))
         reply = _answerable(message, error)
-    if reply is not None:
-        metadata = _execute_metadata(kernel, started, reply) if message.msg_type == "execute_request" else None
-        kernel.wire.send(message.channel, reply_type(message.msg_type), reply, parent, metadata=metadata, lazy=True)
-        if message.msg_type == "shutdown_request":
-            kernel.wire.publish("shutdown_reply", reply, parent)
+    _reply(kernel, message, parent, started, reply)
     kernel.publish_status("idle", parent, lazy=False)
     kernel.after_reply(message, reply)
 
 
+def _reply(kernel: Kernel, message: Message, parent: Parent, started: str, reply: Content | None) -> None:
+    if reply is None:
+        return
+    metadata = _execute_metadata(kernel, started, reply) if message.msg_type == "execute_request" else None
+    kernel.wire.send(message.channel, reply_type(message.msg_type), reply, parent, metadata=metadata, lazy=True)
+    if message.msg_type == "shutdown_request":
+        kernel.wire.publish("shutdown_reply", reply, parent)
+
+
+def answer(kernel: Kernel, message: Message) -> None:
+    """Handle a message that user code gives back, and reply; no handler of the user's is asked, no status told."""
+    lane = kernel.control if message.channel == "control" else kernel.main
+    assert lane is not None
+    content, metadata = loads_object(message.content_raw, "content"), loads_object(message.metadata_raw, "metadata")
+    request = Request(message, content, metadata, message.parent(content, metadata), lane)
+    started = kernel.clock()
+    outer, lane.running = lane.running, request.parent
+    try:
+        reply = _own(kernel, request)
+    except Exception as error:  # noqa: BLE001  # whatever went wrong, the request is answered
+        kernel.log.crash(f"could not handle {message.msg_type}")
+        reply = _answerable(message, error)
+    finally:
+        lane.running = outer
+    _reply(kernel, message, request.parent, started, reply)
+    kernel.after_reply(message, reply)
+
+
 def _dispatch(kernel: Kernel, request: Request) -> Content | None:
-    msg_type = request.message.msg_type
     subshell_id = request.message.subshell_id
     if subshell_id is not None and request.message.channel == "shell" and kernel.subshells.get(subshell_id) is None:
         raise UnknownSubshellError(f"no subshell {subshell_id!r}")
+    hooks = kernel.overrides.hooks if request.message.channel == "shell" else None
+    if hooks is None:
+        return _by_user_or_kernel(kernel, request)
+    hooks.pre_handler_hook()
+    try:
+        return _by_user_or_kernel(kernel, request)
+    finally:
+        hooks.post_handler_hook()
+
+
+def _by_user_or_kernel(kernel: Kernel, request: Request) -> Content | None:
+    """Let the user's handler have the request, or the kernel's own."""
+    custom = kernel.overrides.find(request.message.channel, request.message.msg_type)
+    if custom is None or _aborted(request):
+        return _own(kernel, request)
+    if kernel.overrides.call(custom, request.message, request.parent, request.lane):
+        return _own(kernel, request)
+    return None
+
+
+def _aborted(request: Request) -> bool:
+    return request.lane.aborting and request.message.msg_type == "execute_request"
+
+
+def _own(kernel: Kernel, request: Request) -> Content | None:
+    msg_type = request.message.msg_type
     handler = HANDLERS.get(msg_type)
     if handler is None:
         if not msg_type.endswith("_request"):
             kernel.log("warning", f"nothing to do for a message of type {msg_type!r}")
             return None
         raise UnknownMessageType(f"kernelet has no answer to a message of type {msg_type!r}")
-    if request.lane.aborting and msg_type == "execute_request":
+    if _aborted(request):
         return {"status": "aborted"}
     return handler(kernel, request)
 

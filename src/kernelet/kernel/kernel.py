@@ -24,8 +24,9 @@ from ..runtime.interrupt import Interrupts
 from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
 from ..runtime.lane import Lane, Offer
 from ..runtime.log import Log
+from ..runtime.overrides import Overrides
 from ..runtime.parking import PlainParking
-from ..runtime.sockets import Sockets, mark_service_thread
+from ..runtime.sockets import Sockets, keep_zero_copy_alive, mark_service_thread
 from ..runtime.wire import Wire
 from . import handlers
 from .language import Language
@@ -87,9 +88,11 @@ class Kernel:
         self._finished = threading.Event()
         self._pid = os.getpid()
         self._told_starting = self._heard = False
+        # Called at the very end, whoever brings it about.
+        self.last_of_all: list[Callable[[], None]] = []
         self.subshells = Subshells(self)
+        self.overrides = Overrides()
         self._assistant_lane: Lane | None = None
-        self._assisted_at = 0.0
 
     @property
     def language(self) -> Language:
@@ -109,6 +112,8 @@ class Kernel:
         """Start the wire and the control lane: from here on kernel_info is answered."""
         if self.capture:
             self.capture.attach(self.wire, self.attribution)
+        # Before the control lane answers: it takes interrupt_request from now on.
+        self.interrupts.install()
         if hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread():
             Insistence(self.wire, self.interrupts)
         self.wire.start()
@@ -127,7 +132,7 @@ class Kernel:
                 main.post(message)
             self._early.clear()
             self.main = main  # last: whatever `route` posts from now on comes behind them
-        self.interrupts.install()
+        self.interrupts.shield_forks()
         if self._exit_status is None:
             main.run()
         self._main_done.set()
@@ -174,10 +179,13 @@ class Kernel:
                 self._language.close()
             except Exception:  # noqa: BLE001  # reported; the end goes on
                 self.log.crash("could not save the history")
+        keep_zero_copy_alive()
         atexit._run_exitfuncs()
         if self.capture:
             self.capture.drain()
         self.wire.stop(_WIRE_GRACE_S)
+        for last in self.last_of_all:
+            last()
         self._finished.set()
 
     # -- messages --------------------------------------------------------------------------------------------------
@@ -216,29 +224,40 @@ class Kernel:
             self.control.post(message)  # which answers that there is no such subshell
         elif lane is not main and message.msg_type in COMM_MESSAGES:
             # Widget libraries are written for the main thread: a subshell's takes over only where main does not come.
-            self._offer(message, main, lambda: lane)
+            self._offer(Offer(message, lane.turns), main, lane)
         elif message.msg_type in ANSWERED_WHILE_BUSY and lane.busy:
-            self._offer(message, lane, self._assistant)
+            self._offer(Offer(message), lane, None)
         else:
             lane.post(message)
 
-    def _offer(self, message: Message, first: Lane, second: Callable[[], Lane]) -> None:
+    def _offer(self, offer: Offer, first: Lane, second: Lane | None) -> None:
         """Give a message to `first`; where it is not taken in a moment, offer it to `second` as well. Wire thread."""
-        offer = Offer(message)
         first.post(offer)
         if first.busy:
-            self.wire.call_later(PATIENCE_S, lambda: second().post(offer) if offer.open else None)
+            self.wire.call_later(PATIENCE_S, lambda: self._offer_again(offer, first, second))
+
+    def _offer_again(self, offer: Offer, first: Lane, second: Lane | None) -> None:
+        """Offer a message to `second`; without one, to the assistant, and to the next when that hangs. Wire thread."""
+        running = first.running
+        if not offer.open:
+            return
+        if second is None:
+            self._assistant().post(offer)
+            self.wire.call_later(ASSISTANT_BUDGET_S, lambda: self._offer_again(offer, first, second))
+        elif running is not None and running.header["msg_type"] == "execute_request":
+            second.post(offer)
+        else:  # main handles comm messages: this one waits for its turn, so that they never run at the same time
+            self.wire.call_later(PATIENCE_S, lambda: self._offer_again(offer, first, second))
 
     def _assistant(self) -> Lane:
         """Return a lane that answers questions while main runs a cell; another one if the last hangs in user code."""
-        now = time.monotonic()
-        if self._assistant_lane is None or (self._assistant_lane.busy and now - self._assisted_at > ASSISTANT_BUDGET_S):
-            self._assistant_lane = Lane("assistant", PlainParking(), self.handle, self.log)
-            thread = threading.Thread(target=self._assistant_lane.run, name="kernelet-assistant", daemon=True)
+        lane = self._assistant_lane
+        if lane is None or (lane.running is not None and time.monotonic() - lane.began > ASSISTANT_BUDGET_S):
+            lane = self._assistant_lane = Lane("assistant", PlainParking(), self.handle, self.log)
+            thread = threading.Thread(target=lane.run, name="kernelet-assistant", daemon=True)
             mark_service_thread(thread)
             thread.start()
-        self._assisted_at = now
-        return self._assistant_lane
+        return lane
 
     def _keep(self, message: Message) -> None:
         """Keep a message that came before the language was there."""
@@ -251,6 +270,10 @@ class Kernel:
     def handle(self, lane: Lane, message: Message) -> None:
         """Answer a message in `lane`'s thread."""
         handlers.handle(self, lane, message)
+
+    def answer(self, message: Message) -> None:
+        """Answer a message that user code kept back; it told the status itself. The calling thread."""
+        handlers.answer(self, message)
 
     def publish_status(self, state: State, parent: Parent, lazy: bool = True) -> None:
         """Publish the kernel's state. Any thread."""
@@ -288,17 +311,9 @@ class Kernel:
 
     def task_error(self, context: dict[str, Any]) -> None:
         """Show the error of a background task in the cell that made it. Main thread."""
-        from ..runtime.attribution import PARENT
+        from ..runtime.background import describe, parent_of  # most kernels never need it
 
-        error = context.get("exception")
-        task: Any = context.get("task") or context.get("future")
-        parent = task.get_context().get(PARENT) if hasattr(task, "get_context") else None
-        import traceback
-
-        text = f"{context.get('message', 'error in a background task')}\n"
-        if isinstance(error, BaseException):
-            text += "".join(traceback.format_exception(error))
-        self.wire.write("stderr", parent or self.attribution.current(), text)
+        self.wire.write("stderr", parent_of(context) or self.attribution.current(), describe(context))
 
 
 def _username() -> str:

@@ -122,6 +122,8 @@ def _run(path: Path, sockets: Sockets, options: Options) -> int:
     log = Log(os.dup(2), "debug" if "--debug" in options.rest else "warning")
     capture = _capture()
     kernel = Kernel(sockets, kernel_info(), log, capture)
+    if not options.connection_file:
+        kernel.last_of_all.append(lambda: path.unlink(missing_ok=True))
     _watch_parent(kernel, log)
     kernel.start()
     # From here on another thread answers: IPython may take its time.
@@ -142,15 +144,18 @@ def _run(path: Path, sockets: Sockets, options: Options) -> int:
         str(path),
         capture,
         kernel.exit,
+        kernel,
     )
-    language = IPythonLanguage(host, options.rest)
+    try:
+        language = IPythonLanguage(host, options.rest)
+    except BaseException as error:  # stderr is captured by now: whoever started us must hear of it
+        if not isinstance(error, SystemExit):
+            log.crash("IPython could not be set up")
+        raise
     main = Lane("main", parking, kernel.handle, log)
     gc.freeze()
     gc.enable()
-    status = kernel.run(language, main)
-    if not options.connection_file:
-        path.unlink(missing_ok=True)
-    return status
+    return kernel.run(language, main)
 
 
 def _capture() -> Capture | None:

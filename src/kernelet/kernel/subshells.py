@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..runtime.interrupt import Interrupts
-from ..runtime.lane import Lane
+from ..runtime.lane import SUBSHELL_THREAD, Lane
 from ..runtime.parking import ParkedLoop
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .kernel import Kernel
+
+# How long the tasks that a deleted subshell leaves may take to clean up.
+_TASKS_GRACE_S = 2.0
 
 
 class UnknownSubshellError(KeyError):
@@ -28,7 +33,6 @@ class UnknownSubshellError(KeyError):
 @dataclass(frozen=True, slots=True)
 class _Subshell:
     lane: Lane
-    interrupts: Interrupts
     thread: threading.Thread
 
 
@@ -39,9 +43,9 @@ class Subshells:
         self._kernel = kernel
         self._by_id: dict[str, _Subshell] = {}
 
-    def get(self, subshell_id: str) -> Lane | None:
-        """Return the lane of a subshell, or None."""
-        subshell = self._by_id.get(subshell_id)
+    def get(self, subshell_id: object) -> Lane | None:
+        """Return the lane of a subshell, or None; `subshell_id` is what a client sent: any JSON value."""
+        subshell = self._by_id.get(subshell_id) if isinstance(subshell_id, str) else None
         return None if subshell is None else subshell.lane
 
     def ids(self) -> list[str]:
@@ -50,27 +54,52 @@ class Subshells:
 
     def create(self) -> str:
         """Start a subshell and return its id."""
+        import asyncio  # noqa: F401  # both are slow to import: not in the thread, and not in a signal handler
+        import ctypes  # noqa: F401
+
         subshell_id = str(uuid.uuid4())
         interrupts = Interrupts()
         kernel = self._kernel
-        parking = ParkedLoop(interrupts, kernel.log, kernel.task_error)
+        parking = ParkedLoop(interrupts, kernel.log, kernel.task_error, for_this_thread=False)
         lane = Lane(f"subshell-{subshell_id[:8]}", parking, kernel.handle, kernel.log)
-        thread = threading.Thread(target=self._run, args=(lane, interrupts), name=f"kernelet-{lane.name}", daemon=True)
-        self._by_id[subshell_id] = _Subshell(lane, interrupts, thread)
+        name = f"{SUBSHELL_THREAD}{subshell_id}"
+        thread = threading.Thread(target=self._run, args=(lane, parking, interrupts), name=name, daemon=True)
+        self._by_id[subshell_id] = _Subshell(lane, thread)
         kernel.interrupts.others.append(interrupts)
         thread.start()
         return subshell_id
 
     def delete(self, subshell_id: str) -> None:
-        """End a subshell once its running cell is done. Raises UnknownSubshellError."""
+        """End a subshell once its running cell is done; what is queued is refused at once.
+
+        Raises UnknownSubshellError.
+        """
         subshell = self._by_id.pop(subshell_id, None)
         if subshell is None:
             raise UnknownSubshellError(f"no subshell {subshell_id!r}")
+        subshell.thread.name = "kernelet-deleted-subshell"
+        subshell.lane.bequeath(self._kernel.control.post)  # where they find that there is no such subshell
         subshell.lane.end()
 
-    def _run(self, lane: Lane, interrupts: Interrupts) -> None:
+    def _run(self, lane: Lane, parking: ParkedLoop, interrupts: Interrupts) -> None:
         lane.run()
-        lane.parking.close()
+        try:
+            _end_tasks(parking.loop)
+        except (KeyboardInterrupt, RuntimeError) as error:  # RuntimeError: a task stopped or closed the loop
+            self._kernel.log("info", f"lane {lane.name}: its tasks did not end: {error!r}")
+        parking.close()
         self._kernel.interrupts.others.remove(interrupts)
-        for message in lane.leftovers():  # answered with an error: their subshell is gone
-            self._kernel.control.post(message)
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel the background tasks that a subshell leaves, and let them clean up. Its thread."""
+    import asyncio
+
+    if loop.is_closed():
+        return
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_TASKS_GRACE_S))
+    loop.run_until_complete(loop.shutdown_asyncgens())

@@ -34,7 +34,7 @@ def json_default(value: Any) -> Any:
     iterables lists. Raises TypeError for anything else, in the thread of the code that sends it.
     """
     if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode("ascii")
+        return base64.b64encode(bytes(value)).decode("ascii")
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if hasattr(value, "tolist"):
@@ -47,7 +47,11 @@ def json_default(value: Any) -> Any:
         return value.__fspath__()
     if isinstance(value, Iterable):
         return list(value)
-    raise TypeError(f"{type(value).__name__} {value!r:.60} is not JSON serializable")
+    try:
+        shown = f"{value!r:.60}"
+    except Exception:  # noqa: BLE001  # its __repr__ is the user's
+        shown = "object"
+    raise TypeError(f"{type(value).__name__} {shown} is not JSON serializable")
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default).encode
@@ -69,11 +73,11 @@ def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
+        return value if math.isfinite(value) else repr(float(value))
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, dict):
-        return {clean_text(key) if isinstance(key, str) else key: _clean(item) for key, item in value.items()}
+        return {_clean(key): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
     return _clean(json_default(value))

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 SocketName = Literal["shell", "iopub", "stdin", "control", "hb"]
 SOCKET_NAMES: tuple[SocketName, ...] = get_args(SocketName)
 _CURVE_KEY_CHARS = 40
+_Z85 = r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]"  # ZeroMQ RFC 32
 
 
 class InvalidConnection(ValueError):
@@ -83,7 +84,7 @@ def parse(text: str | bytes) -> Connection:
     scheme = fields.get("signature_scheme", "hmac-sha256")
     _check_scheme(scheme)
     key = fields.get("key", "")
-    if not isinstance(key, str):
+    if not isinstance(key, str) or any("\ud800" <= character <= "\udfff" for character in key):
         raise InvalidConnection(f"key is {key!r}, not text")
     registration = _registration(fields)
     ip = fields.get("ip", "127.0.0.1" if registration is None else _registered_ip(fields))
@@ -134,7 +135,7 @@ def _curve(fields: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
     if len(given) == 1:
         raise InvalidConnection(f"{given[0]} is given without {(set(names) - set(given)).pop()}")
     for name in names:
-        if not isinstance(fields[name], str) or not re.fullmatch(rf"[!-~]{{{_CURVE_KEY_CHARS}}}", fields[name]):
+        if not isinstance(fields[name], str) or not re.fullmatch(rf"{_Z85}{{{_CURVE_KEY_CHARS}}}", fields[name]):
             raise InvalidConnection(f"{name} is not a Z85 key of {_CURVE_KEY_CHARS} characters")
     return fields[names[0]].encode(), fields[names[1]].encode()
 
@@ -147,9 +148,9 @@ def _registration(fields: Mapping[str, Any]) -> str | None:
         raise InvalidConnection(f"registration_ip is {ip!r}, not an address")
     if fields.get("transport", "tcp") == "ipc":
         return f"ipc://{ip}-{port}"
-    if not re.fullmatch(r"\d+", str(port)) or not 0 < int(str(port)) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", str(port)) or not 0 < int(str(port)) <= 65535:
         raise InvalidConnection(f"registration_port is {port!r}, not a port number")
-    return f"tcp://{ip}:{port}"
+    return f"tcp://[{ip}]:{port}" if ":" in ip else f"tcp://{ip}:{port}"
 
 
 def _registered_ip(fields: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ class Parent:
 NO_PARENT = Parent()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # identity: two requests are never the same one
 class Message:
     """One verified request. `content` and `metadata` stay encoded until the lane that handles it asks for them."""
 

@@ -107,7 +107,8 @@ class Outbox:
         if not self._items:
             return None
         first = self._items[0]
-        return first.deadline if isinstance(first, Text) and len(self._items) == 1 else 0.0
+        growing = isinstance(first, Text) and len(self._items) == 1 and first.size < MERGE_LIMIT_CHARS
+        return first.deadline if growing and isinstance(first, Text) else 0.0
 
     def clear(self) -> None:
         """Forget everything: in a forked child, where the parent sends what it holds."""

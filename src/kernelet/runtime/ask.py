@@ -12,6 +12,7 @@ import threading
 from ..protocol.codec import MalformedMessage, loads_object
 from ..protocol.message import Message, Parent
 from .attribution import Attribution
+from .interrupt import woken_by
 from .wire import Wire
 
 # What front ends send for Ctrl-D.
@@ -30,22 +31,25 @@ class Asker:
         self._attribution = attribution
         self._lock = threading.Lock()
         # Not a Condition: SimpleQueue.get waits in C and is still interrupted by a signal in the main thread.
-        self._replies: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
     def ask(self, prompt: str, password: bool = False) -> str:
         """Return the line that the client of the current request sends.
 
-        Raises StdinRefused, EOFError for Ctrl-D, KeyboardInterrupt when interrupted (main thread).
+        Raises StdinRefused, EOFError for Ctrl-D, KeyboardInterrupt when interrupted.
         """
         parent = self._attribution.current()
         if not parent.allow_stdin or not parent.idents:
             raise StdinRefused
-        with self._lock:
+        with woken_by(lambda: self._replies.put(None)), self._lock:
             while not self._replies.empty():  # answers to a question that was interrupted
                 self._replies.get()
             asked = self._wire.send("stdin", "input_request", {"prompt": prompt, "password": password}, parent)
             while True:
-                value = self._value(self._replies.get(), str(asked["msg_id"]), parent)
+                reply = self._replies.get()
+                if reply is None:  # an interrupt: raised by now, in the thread that it was for
+                    continue
+                value = self._value(reply, str(asked["msg_id"]), parent)
                 if value == _END_OF_FILE:
                     raise EOFError
                 if value is not None:

@@ -29,22 +29,35 @@ class AwaitingCell:
         self._thread = threading.get_ident()
 
     async def _main(self) -> Any:
-        return await _Driver(self)
+        try:
+            return await _Driver(self)
+        except KeyboardInterrupt:
+            if self._abandoned:  # nobody waits for it any more; out of the task it would hit the cell that runs now
+                return None
+            raise
 
     def run(self) -> Any:
         """Run the loop until the cell ends; return its result. Raises KeyboardInterrupt when it is left behind."""
         while True:
             try:
-                return self._loop.run_until_complete(self._task)
+                result = self._loop.run_until_complete(self._task)
             except KeyboardInterrupt:
                 # Raised in a task that the cell waits for, or in a callback: it ends the cell as well.
                 if self._task.done():
                     raise
                 self._interrupt_all()
+            except asyncio.CancelledError:
+                if not self._undelivered:
+                    raise
+                self.coroutine.close()  # interrupted before its first step
+                raise KeyboardInterrupt from None
             except RuntimeError:
                 # `loop.stop()` in user code, or our own way out of a cell that does not react.
                 if self._task.done() or self._loop.is_closed():
                     raise
+            else:
+                if not self._abandoned:
+                    return result
             if self._abandoned:
                 raise KeyboardInterrupt
 

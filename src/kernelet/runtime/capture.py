@@ -8,17 +8,21 @@ that text keeps its place among what Python prints. Any thread, guarded by one l
 from __future__ import annotations
 
 import codecs
+import contextlib
 import fcntl
 import os
 import select
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from .attribution import Attribution
+from .spill import Alarm, Spool, possible, start
 from .wire import Wire
 
+_NAMES: Final = (("stdout", 1), ("stderr", 2))
 _CHUNK: Final = 1 << 16
-# As much as an unprivileged process may ask for: C code that holds the GIL cannot be read meanwhile.
+# As much as an unprivileged process may ask for; what C code writes past it while it holds the GIL is `spill`'s.
 _PIPE_BYTES: Final = 1 << 20
 # At most this much in one go: a child that never stops must not keep a cell from ending.
 _DRAIN_CHUNKS: Final = 32
@@ -35,6 +39,7 @@ class _Stream:
                 fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             except OSError:  # over the user's quota of pipe pages: the default of 64 KiB stays
                 pass
+        self.spool: Spool | None = None
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def redirect(self) -> None:
@@ -46,12 +51,14 @@ class Capture:
     """Pipes for fds 1 and 2. Nothing is captured before `redirect`: what start-up says goes to whoever started us."""
 
     def __init__(self) -> None:
-        self._streams = [_Stream("stdout", 1), _Stream("stderr", 2)]
+        self._streams = [_Stream(name, fd) for name, fd in _NAMES]
         self._lock = threading.Lock()
+        self._draining: int | None = None  # the thread that holds the lock
         self._wire: Wire | None = None
         # Not select.poll: it refuses to be used by two threads at once.
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._attribution: Attribution | None = None
+        self._others: list[Callable[[], None]] = []
 
     def attach(self, wire: Wire, attribution: Attribution) -> None:
         """Let `wire` read the pipes. Before the wire starts."""
@@ -61,25 +68,67 @@ class Capture:
             if self._epoll is not None:
                 self._epoll.register(stream.reader, select.EPOLLIN)
 
+    def add(self, fd: int, drain: Callable[[], None]) -> None:
+        """Drain one more descriptor, behind the pipes: what forked children publish. Any thread."""
+        if self._wire is None:
+            return
+        wire = self._wire
+        self._others.append(drain)
+        if self._epoll is not None:
+            self._epoll.register(fd, select.EPOLLIN)
+        wire.barrier(lambda: wire.watch(fd, self.drain))
+
     def redirect(self) -> None:
         """Send fds 1 and 2 into the pipes from now on. Main thread."""
         for stream in self._streams:
             stream.redirect()
+        if possible():
+            Alarm(self._spill)
+
+    def _spill(self) -> None:
+        """Let another process take what lies in the pipes while nobody here can. Any thread, inside an import."""
+        if self._wire is None:
+            return
+        with self._lock:
+            if len(self._streams) < len(_NAMES):  # user code has closed a descriptor
+                return
+            for stream in self._streams:
+                stream.spool = Spool(stream.name)
+            capacity = min(fcntl.fcntl(stream.reader, fcntl.F_GETPIPE_SZ) for stream in self._streams)
+            with contextlib.suppress(OSError):  # no process to be had: what the pipes hold has to do, as elsewhere
+                start([(stream.reader, stream.spool) for stream in self._streams if stream.spool], capacity)
 
     def drain_if_written(self) -> None:
         """Queue what has been written, if anything: one system call where there is nothing. Any thread."""
-        if self._epoll is None or self._epoll.poll(0):
+        # First the pipes, then the lock: what was read a moment ago, and is not yet queued, has been read under it.
+        if self._epoll is None or self._epoll.poll(0) or self._lock.locked():
             self.drain()
 
     def drain(self) -> None:
         """Queue what has been written to the descriptors, as output of the newest cell. Any thread."""
-        if self._wire is None or self._attribution is None:
+        here = threading.get_ident()
+        if self._wire is None or self._attribution is None or self._draining == here:  # a __del__ prints, in the middle
             return
         with self._lock:
-            for stream in list(self._streams):
-                self._drain_one(stream, self._wire, self._attribution)
+            self._draining = here
+            try:
+                for stream in list(self._streams):
+                    self._drain_one(stream, self._wire, self._attribution)
+                for drain in self._others:
+                    drain()
+            finally:
+                self._draining = None
 
     def _drain_one(self, stream: _Stream, wire: Wire, attribution: Attribution) -> None:
+        if stream.spool is None:
+            self._drain_pipe(stream, wire, attribution)
+            return
+        with stream.spool.locked():
+            for data in stream.spool.take():
+                wire.put_text(stream.name, attribution.latest, stream.decoder.decode(data))
+            self._drain_pipe(stream, wire, attribution)
+
+    def _drain_pipe(self, stream: _Stream, wire: Wire, attribution: Attribution) -> None:
         for _ in range(_DRAIN_CHUNKS):
             try:
                 data = os.read(stream.reader, _CHUNK)
@@ -99,5 +148,5 @@ class Capture:
 
     def forget(self) -> None:
         """In a forked child: the parent reads the pipes."""
-        self._lock = threading.Lock()
+        self._lock, self._draining = threading.Lock(), None
         self._wire = None

@@ -11,6 +11,7 @@ from .ask import Asker
 from .attribution import Attribution
 from .interrupt import Interrupts
 from .log import Log
+from .overrides import Requests
 from .parking import ParkedLoop
 from .wire import Wire
 
@@ -32,3 +33,4 @@ class Host:
     connection_file: str
     capture: Capture | None
     exit: Callable[[], None]
+    requests: Requests

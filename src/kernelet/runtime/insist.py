@@ -1,25 +1,26 @@
 """Sees to it that an interrupt arrives: a SIGINT that comes just before main blocks in C is sent again.
 
 CPython looks for signals, then blocks (`time.sleep`, a lock, a queue): one that comes in between is noted and wakes
-nobody, and the cell sleeps on. Between the two it may have to hand over the GIL, so the gap is not small. The C
-handler writes to a wakeup descriptor at once, whatever main does; the wire reads it, and signals again while Python's
-handler has not run.
+nobody, and the cell sleeps on. Between the two it may have to hand over the GIL, so the gap is not small. C's handler
+writes the signal's number to a wakeup socket at once, whatever main does; Python's handler takes it out when it has
+done something about it. While it is still there a moment later, the wire signals again.
 
-Set up in the main thread; runs in the wire thread.
+Set up in the main thread; looks in the wire thread.
 """
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # CPython's C half of signal: see interrupt.py
-import os
 import signal
+import socket
 import threading
 
 from .interrupt import Interrupts
 from .wire import Wire
 
-_LOOK_AFTER_S = 0.004
-_TRIES = 10
+_FIRST_LOOK_S = 0.005
+_LAST_LOOK_S = 0.1
+_ROOM = 4096
 
 
 class Insistence:
@@ -29,30 +30,40 @@ class Insistence:
         """Take the wakeup descriptor of the process. Main thread, before the wire starts."""
         self._wire = wire
         self._interrupts = interrupts
-        self._acknowledged = 0
-        self._looking = False
-        self._reader, writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(writer, False)
-        interrupts.insisted = True
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        wire.watch(self._reader, self._signalled)
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        interrupts.acted = self._take
+        wire.watch(self._reader.fileno(), self._signalled)
+
+    def _take(self) -> None:
+        """Something was done about all signals so far. Main thread, in the signal handler."""
+        try:
+            self._reader.recv(_ROOM)
+        except BlockingIOError:  # user code has taken the wakeup descriptor for itself
+            return
 
     def _signalled(self) -> None:
-        try:
-            numbers = os.read(self._reader, 512)
-        except BlockingIOError:
+        if not self._ours():  # user code has a handler of its own
+            self._take()
             return
-        if signal.SIGINT in numbers and not self._looking:
-            self._look(_TRIES)
+        self._wire.unwatch(self._reader.fileno())  # what is only looked at stays readable
+        self._wire.call_later(_FIRST_LOOK_S, lambda: self._look(_FIRST_LOOK_S))
 
-    def _look(self, tries: int) -> None:
-        self._looking = False
-        handled = self._interrupts.handled
-        if handled > self._acknowledged:
-            self._acknowledged = handled
-        elif tries and _signal.getsignal(_signal.SIGINT) == self._interrupts.handler:
-            self._looking = True
-            if tries < _TRIES:
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            self._wire.call_later(_LOOK_AFTER_S * (1 + _TRIES - tries), lambda: self._look(tries - 1))
+    def _ours(self) -> bool:
+        return bool(_signal.getsignal(_signal.SIGINT) == self._interrupts.handler)
+
+    def _look(self, waited_s: float) -> None:
+        try:
+            numbers = self._reader.recv(_ROOM, socket.MSG_PEEK)
+        except BlockingIOError:
+            numbers = b""
+        if signal.SIGINT in numbers and self._ours():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            wait_s = min(2 * waited_s, _LAST_LOOK_S)
+            self._wire.call_later(wait_s, lambda: self._look(wait_s))
+        else:
+            if numbers:
+                self._take()
+            self._wire.watch(self._reader.fileno(), self._signalled)

@@ -1,6 +1,6 @@
-"""SIGINT, decided in one place: what an interrupt does depends only on what the main thread is doing.
+"""SIGINT, decided in one place: what an interrupt does depends only on what the interrupted thread is doing.
 
-One handler for the life of the process, main thread. It asks in order:
+One handler for the life of the process, main thread, which passes it on to the threads of subshells. It asks in order:
 - inside our own locked code (wire, outbox, codec)? try again a moment later, so that no output is half written;
 - an await cell whose loop sleeps? cancel the cell (`cancel`), since nothing raised in a selector reaches it;
 - user code on the stack (a sync cell, a task, a callback)? raise KeyboardInterrupt in it;
@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # CPython's C half of signal; every CPython has it
 import _thread
+import contextlib
+import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
@@ -37,6 +40,7 @@ _LOOP_MACHINERY = (
     "kernelet.runtime.guards",
     "uvloop",
 )
+_HANDLER_MODULES = ("kernelet.runtime.interrupt", "kernelet.runtime.insist")
 _LOOK_DEPTH = 6
 _TRY_AGAIN_S = 0.002
 # What os.fork calls around itself (logging, threading, random, our streams): an exception there is only printed.
@@ -71,6 +75,26 @@ def _is_ours(frame: FrameType | None) -> bool:
     return frame is None or str(frame.f_globals.get("__name__")).startswith("kernelet.")
 
 
+def _wake_sleeping_loop(frame: FrameType | None) -> None:
+    """Let a loop that user code runs by itself (`asyncio.run`) come back from its selector. Any thread."""
+    for _ in range(_LOOK_DEPTH):
+        if frame is None:
+            return
+        if frame.f_code.co_name == "_run_once" and "self" in frame.f_locals:
+            frame.f_locals["self"].call_soon_threadsafe(lambda: None)
+            return
+        frame = frame.f_back
+
+
+def _raise_in_thread(thread: int | None, kind: type[BaseException] | None) -> None:
+    """Raise in another thread as soon as it runs Python code; None takes back what was not raised yet."""
+    import ctypes  # slow, and this may be a signal handler: `Subshells.create` has imported it
+
+    if thread is not None:
+        exception = None if kind is None else ctypes.py_object(kind)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
+
+
 def _signal_again() -> None:
     time.sleep(_TRY_AGAIN_S)
     if hasattr(signal, "pthread_kill"):
@@ -79,8 +103,39 @@ def _signal_again() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+class _Here(threading.local):
+    interrupts: Interrupts | None = None
+
+
+_here = _Here()
+
+
+@contextlib.contextmanager
+def woken_by(wake: Callable[[], None]) -> Iterator[None]:
+    """Let an interrupt of this thread call `wake` (in any thread), which ends its wait in C where no signal does."""
+    interrupts = _here.interrupts
+    if interrupts is None or threading.current_thread() is threading.main_thread():
+        yield
+        return
+    outer, interrupts.wake = interrupts.wake, wake
+    try:
+        yield
+    finally:
+        interrupts.wake = outer
+
+
+def checkpoint() -> None:
+    """Raise the interrupt that found this thread, a subshell's, in locked code. That code calls it as it leaves.
+
+    Looking again a moment later is not enough: a thread that prints in a loop is nearly always found there.
+    """
+    interrupts = _here.interrupts
+    if interrupts is not None and interrupts.due:
+        interrupts.take_due()
+
+
 class Interrupts:
-    """The main thread's state, as far as an interrupt is concerned. Main thread only."""
+    """A thread's state, as far as an interrupt is concerned: the main thread's or a subshell's. That thread only."""
 
     def __init__(self) -> None:
         # The await cell that runs now: call this to cancel it. Set by the parked loop.
@@ -91,17 +146,22 @@ class Interrupts:
         self.idle = False
         # Whether a task of the parked loop is on the stack, although the innermost code may be asyncio's.
         self.in_task: Callable[[], bool] = lambda: False
+        # What ends a wait in C of a thread that no signal reaches: set by who waits.
+        self.wake: Callable[[], None] | None = None
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
         self.others: list[Interrupts] = []
-        # How often the handler has done something about a signal; `insist.py`, if there, sends it again until it has.
-        self.handled = 0
-        self.insisted = False
+        # os.fork calls its hooks now: an exception there is only printed.
+        self.forking = False
+        # Called when something is done about a signal. `insist.py` sets it, and signals again until it was called.
+        self.acted: Callable[[], None] | None = None
         self.handler = self._on_sigint
         self._handling = False
         self._pending = False
         self._user = False
         self._thread: int | None = None
         self._raised_from_outside = False
+        # An interrupt waits until locked code is left.
+        self.due = False
 
     def install(self) -> None:
         """Take SIGINT; again after every cell, in case user code took it. Does nothing outside the main thread."""
@@ -110,6 +170,15 @@ class Interrupts:
             return
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._on_sigint)
+
+    def shield_forks(self) -> None:
+        """Hold interrupts back while os.fork calls the hooks registered by now (logging's, IPython's). Once."""
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=lambda: setattr(self, "forking", True),
+                after_in_parent=lambda: setattr(self, "forking", False),
+                after_in_child=lambda: setattr(self, "forking", False),
+            )
 
     def begin_request(self) -> None:
         """From here to `end_request`, an interrupt outside user code is remembered for the user code to come."""
@@ -125,6 +194,7 @@ class Interrupts:
         outer = self._user
         try:
             self._thread = threading.get_ident()
+            _here.interrupts = self
             self._user = True
             if self._pending:
                 self._pending = False
@@ -132,43 +202,82 @@ class Interrupts:
             return function(*args, **kwargs)
         finally:
             self._user = outer
-            if self._raised_from_outside:
+            self.due = self.due and outer
+            if self._raised_from_outside and not outer:
                 self._raised_from_outside = False
-                self._set_async_exception(None)
+                _raise_in_thread(self._thread, None)
 
     def interrupt_from_outside(self) -> None:
-        """Interrupt the cell of a thread that no signal reaches: cancel it where it awaits, or raise in its code.
+        """Interrupt what a thread does that no signal reaches, by the rules of the main thread. Any other thread.
 
-        Any thread. Code that waits in C (time.sleep) goes on until C returns.
+        Code that waits in C (time.sleep, a lock) goes on until C returns, unless it has set `wake`.
         """
-        if self.cancel is not None:
+        frame = self._frame()
+        if _shielded(frame):
+            self._wait_until_unshielded()
+        elif self.cancel is not None and self._loop_sleeps(frame):
             self.cancel()
-        elif self._user:
-            self._raised_from_outside = True
-            self._set_async_exception(KeyboardInterrupt)
+        elif self._may_raise(frame):
+            self._raise_from_outside()
+        elif self._handling:
+            self._pending = True
 
-    def _set_async_exception(self, kind: type[BaseException] | None) -> None:
-        import ctypes  # only for an interrupt of a subshell
+    def _raise_from_outside(self) -> None:
+        if self.drop_unstarted is not None:
+            self.drop_unstarted()
+        self._raised_from_outside = True
+        _raise_in_thread(self._thread, KeyboardInterrupt)
+        # Since the first look the thread may have run on, to where nothing may be raised: then not yet. Of what
+        # happens next only its own code can run before the exception is there, or this thread's.
+        frame = self._frame()
+        if _shielded(frame) or not self._may_raise(frame):
+            _raise_in_thread(self._thread, None)
+            self._wait_until_unshielded()
+        elif self.wake is not None:
+            self.wake()
+        elif self._loop_sleeps(frame):
+            _wake_sleeping_loop(frame)
 
-        if self._thread is not None:
-            exception = None if kind is None else ctypes.py_object(kind)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), exception)
+    def _wait_until_unshielded(self) -> None:
+        self.due = self._user
+        _thread.start_new_thread(self._interrupt_again, (self._user,))
+
+    def _interrupt_again(self, was_due: bool) -> None:
+        time.sleep(_TRY_AGAIN_S)
+        if self.due or not was_due:  # else it has been raised, or the user code is over
+            self.due = False
+            self.interrupt_from_outside()
+
+    def take_due(self) -> None:
+        """Raise the interrupt that is due. That thread, in user code."""
+        self.due = False
+        if self._user:
+            raise KeyboardInterrupt
+
+    def _frame(self) -> FrameType | None:
+        return None if self._thread is None else sys._current_frames().get(self._thread)
+
+    def _loop_sleeps(self, frame: FrameType | None) -> bool:
+        return _is_machinery(frame) and (_is_ours(frame) or not self.in_task())
+
+    def _may_raise(self, frame: FrameType | None) -> bool:
+        return self._user or self.cancel is not None or (self.idle and not self._loop_sleeps(frame))
 
     def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
-        while frame is not None and frame.f_globals is globals():  # a second signal, while the first was decided
-            frame = frame.f_back
-        if _shielded(frame):
-            if not self.insisted:
+        while frame is not None and str(frame.f_globals.get("__name__")) in _HANDLER_MODULES:
+            frame = frame.f_back  # a second signal, while the first was decided
+        if self.forking or _shielded(frame):
+            if self.acted is None:
                 # Not raise_signal: it would call this handler again, inside itself, before the shielded code moves on.
                 _thread.start_new_thread(_signal_again, ())
             return
-        self.handled += 1
-        for other in self.others:
+        if self.acted is not None:
+            self.acted()
+        for other in tuple(self.others):
             other.interrupt_from_outside()
-        loop_sleeps = _is_machinery(frame) and (_is_ours(frame) or not self.in_task())
-        if self.cancel is not None and loop_sleeps:
+        if self.cancel is not None and self._loop_sleeps(frame):
             self.cancel()
-        elif self._user or self.cancel is not None or (self.idle and not loop_sleeps):
+        elif self._may_raise(frame):
             if self.drop_unstarted is not None:
                 self.drop_unstarted()
             raise KeyboardInterrupt

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -15,23 +16,57 @@ from .log import Log
 from .parking import Parking
 
 
+class Turns:
+    """The open offers of one subshell, oldest first: handled in order, and never by two lanes at the same time."""
+
+    __slots__ = ("lane", "lock", "open", "running")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: deque[Offer] = deque()
+        # How many are handled now (one inside the other, where a cell awaits), and by which lane.
+        self.running = 0
+        self.lane: Lane | None = None
+
+
 class Offer:
-    """A message offered to two lanes: whichever takes it first handles it, and the other forgets it."""
+    """A message offered to two lanes: whichever comes to it first handles it, and the other forgets it.
 
-    __slots__ = ("_taken", "message")
+    With `turns`, what was offered before it is handled before it; while the other lane still handles one of them, a
+    lane passes the offer on to that lane.
+    """
 
-    def __init__(self, message: Message) -> None:
+    __slots__ = ("_turns", "message", "open")
+
+    def __init__(self, message: Message, turns: Turns | None = None) -> None:
         self.message = message
-        self._taken = threading.Lock()
+        self._turns = turns or Turns()
+        # Whether nobody took it yet.
+        self.open = True
+        self._turns.open.append(self)
 
-    def take(self) -> bool:
-        """Whether the caller is the one to handle it; true once. Any thread."""
-        return self._taken.acquire(blocking=False)
+    def take(self, lane: Lane) -> Offer | None:
+        """Return what `lane` is to handle now: the oldest open offer, then `done` must follow, and another `take`.
 
-    @property
-    def open(self) -> bool:
-        """Whether nobody took it yet."""
-        return not self._taken.locked()
+        None: this one is taken, or passed on. Any thread.
+        """
+        turns = self._turns
+        with turns.lock:
+            if not self.open:
+                return None
+            if turns.running and turns.lane is not lane and turns.lane is not None:
+                turns.lane.post(self)
+                return None
+            oldest = turns.open.popleft()
+            oldest.open = False
+            turns.running += 1
+            turns.lane = lane
+            return oldest
+
+    def done(self) -> None:
+        """Let the next one have its turn. Any thread."""
+        with self._turns.lock:
+            self._turns.running -= 1
 
 
 class Fence:
@@ -41,6 +76,8 @@ class Fence:
 FENCE: Final = Fence()
 # What a lane handles in the middle of a cell that awaits: a button must answer while `await clicked` runs.
 SERVED_WHILE_AWAITING: Final = frozenset({"comm_open", "comm_msg", "comm_close"})
+# The name of a subshell's thread; its id follows.
+SUBSHELL_THREAD: Final = "kernelet-subshell-"
 Job = Message | Offer | Fence | Callable[[], None]
 
 
@@ -57,6 +94,11 @@ class Lane:
         self._inbox: deque[Job] = deque()
         self._waiting = False
         self._ending = False
+        self._heir: Callable[[Message], None] | None = None
+        # Whose turn it is with what was offered to this lane and to another.
+        self.turns = Turns()
+        # When the job that it handles now, or handled last, began (monotonic).
+        self.began = 0.0
         # The request that is handled now: comm messages may be handled in the middle of it.
         self.running: Parent | None = None
         parking.serve = self._serve_while_awaiting
@@ -64,7 +106,9 @@ class Lane:
     def post(self, job: Job) -> None:
         """Queue a job. Any thread."""
         self._inbox.append(job)
-        if self._waiting:
+        if self._heir is not None:
+            self._hand_over(self._heir)
+        elif self._waiting:
             self.parking.wake()
         elif _served_while_awaiting(job):
             self.parking.serve_soon()
@@ -74,15 +118,28 @@ class Lane:
         """Whether something is handled or waits to be. Any thread; true a moment ago is all that it can say."""
         return self.running is not None or bool(self._inbox)
 
-    def leftovers(self) -> list[Message]:
-        """Return the messages that were not handled, once `run` has returned."""
-        messages = [job for job in self._inbox if isinstance(job, Message)]
-        return messages + [job.message for job in self._inbox if isinstance(job, Offer) and job.take()]
-
     def end(self) -> None:
         """Let `run` return once the job that it handles now is done; what is queued behind it is not handled."""
         self._ending = True
         self.parking.wake()
+
+    def bequeath(self, heir: Callable[[Message], None]) -> None:
+        """Give what is queued, and whatever is posted from now on, to `heir`: this lane ends. Any thread."""
+        self._heir = heir
+        self._hand_over(heir)
+
+    def _hand_over(self, heir: Callable[[Message], None]) -> None:
+        while True:
+            try:
+                job = self._inbox.popleft()
+            except IndexError:  # the only test that holds while others take from the inbox as well
+                return
+            if isinstance(job, Message):
+                heir(job)
+            elif isinstance(job, Offer):
+                while (offer := job.take(self)) is not None:
+                    heir(offer.message)
+                    offer.done()
 
     def run(self) -> None:
         """Handle jobs until `end`."""
@@ -95,25 +152,57 @@ class Lane:
                 self._log("info", f"lane {self.name}: an interrupt came too late")
 
     def _run_one(self, job: Job) -> None:
+        self.began = time.monotonic()
         try:
             if isinstance(job, Fence):
                 self.aborting = False
             elif isinstance(job, Message):
                 self._handle(self, job)
             elif isinstance(job, Offer):
-                if job.take():
-                    self._handle(self, job.message)
+                self._run_offers(job)
             else:
                 job()
         except Exception:  # noqa: BLE001  # our bug: logged, and the next request is served
             self._log.crash(f"lane {self.name} could not handle {job!r:.200}")
 
+    def _run_offers(self, last: Offer) -> None:
+        """Handle the offers up to `last`, as far as no other lane does."""
+        while (offer := last.take(self)) is not None:
+            try:
+                self._handle(self, offer.message)
+            finally:
+                offer.done()
+
     def _serve_while_awaiting(self) -> None:
         """Handle queued comm messages: a cell awaits, so widgets may answer. The lane's thread, on its loop."""
         for job in list(self._inbox):
-            if _served_while_awaiting(job):
-                self._inbox.remove(job)
+            if _served_while_awaiting(job) and self._take_out(job):
                 self._run_one(job)
+
+    def _take_out(self, job: Job) -> bool:
+        """Remove a job from the middle of the inbox; whether it was still there."""
+        while True:
+            try:
+                self._inbox.remove(job)
+                return True
+            except ValueError:  # handled inside the one before, or by another
+                return False
+            except IndexError:  # a job was posted while Python compared this one with those before it: look again
+                continue
+
+    def run_one_queued(self) -> bool:
+        """Handle the first waiting message that is not a cell, in the middle of one; whether there was one.
+
+        In the thread of the cell, or in any while that waits for it.
+        """
+        for job in list(self._inbox):
+            message = job.message if isinstance(job, Offer) else job
+            if not isinstance(message, Message) or message.msg_type == "execute_request":
+                continue
+            if self._take_out(job):
+                self._run_one(job)
+                return True
+        return False
 
     def _next(self) -> Job | None:
         # `_waiting` is set before the inbox is looked at, and `post` looks at it after appending: no wake-up is lost.
@@ -123,7 +212,10 @@ class Lane:
         else:
             self.parking.turn()
         self._waiting = False
-        return self._inbox.popleft() if self._inbox else None
+        try:
+            return self._inbox.popleft()
+        except IndexError:  # woken early, or handed over
+            return None
 
 
 def _served_while_awaiting(job: Job) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from ..protocol.codec import Codec
 from ..protocol.message import Buffer, Channel, Content, Parent
 from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox
-from .interrupt import interruptible
+from .interrupt import checkpoint, interruptible
 
 # How long busy, execute_input and the reply before an idle may wait to leave in one go with what follows.
 LAZY_S = 0.01
@@ -47,6 +47,7 @@ class Outlet:
         self.put_text(name, parent, text)
         if self._outbox.size > FULL_BYTES:
             self.wait_for_room()
+        checkpoint()
 
     def put_text(self, name: str, parent: Parent, text: str) -> None:
         """Queue text of a stream and never wait. Any thread."""
@@ -74,6 +75,7 @@ class Outlet:
         self._put("iopub", [(topic or f"kernel.{self.codec.session}.{msg_type}").encode(), *frames], lazy)
         if self._outbox.size > FULL_BYTES:
             self.wait_for_room()
+        checkpoint()
 
     def send(
         self,
@@ -113,7 +115,7 @@ class Outlet:
             return
         self._flushed = now
         with self._lock:
-            if not len(self._outbox):
+            if not len(self._outbox) and self._look_at > 0.0:  # 0: the wire may still be sending the last of it
                 return
             # A bare lock, not an Event: an interrupt inside Event.wait's Python code breaks its lock.
             left = threading.Lock()
@@ -121,6 +123,10 @@ class Outlet:
             self._outbox.put(Barrier(left.release))
             self._wake()
         left.acquire(timeout=FLUSH_WITHIN_S)
+
+    def begin_cell(self) -> None:
+        """Let the first flush of a cell take effect, however short the last one is ago."""
+        self._flushed = 0.0
 
     @interruptible
     def wait_for_room(self) -> None:

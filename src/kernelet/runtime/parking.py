@@ -78,7 +78,14 @@ class PlainParking:
 class ParkedLoop:
     """An asyncio loop of one lane. `interrupts` belongs to the main lane; other lanes have one that nobody signals."""
 
-    def __init__(self, interrupts: Interrupts, log: Log, on_task_error: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        interrupts: Interrupts,
+        log: Log,
+        on_task_error: Callable[[dict[str, Any]], None],
+        for_this_thread: bool = True,
+    ) -> None:
+        """`for_this_thread`: make it what asyncio.get_event_loop() answers here (main's; not a subshell's to be)."""
         import asyncio
 
         from .awaiting import AwaitingCell
@@ -91,6 +98,7 @@ class ParkedLoop:
         self._on_task_error = on_task_error
         self._guards = the_guards()
         self.serve: Callable[[], None] = lambda: None
+        self._for_this_thread = for_this_thread
         self.loop = self._new_loop()
         interrupts.in_task = lambda: asyncio.current_task(self.loop) is not None
         self._cell: AwaitingCell | None = None
@@ -99,7 +107,7 @@ class ParkedLoop:
     def _new_loop(self) -> asyncio.AbstractEventLoop:
         loop = self._asyncio.new_event_loop()
         loop.set_exception_handler(lambda _, context: self._on_task_error(context))
-        if threading.current_thread() is threading.main_thread():
+        if self._for_this_thread:
             self._asyncio.set_event_loop(loop)
         return loop
 
@@ -139,9 +147,14 @@ class ParkedLoop:
     def wake(self) -> None:
         self._woken = True
         try:
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.loop.call_soon_threadsafe(self._stop_waiting)
         except RuntimeError:  # closed by user code: `wait` sees `_woken` and does not wait
             return
+
+    def _stop_waiting(self) -> None:
+        # A wake-up may arrive late, when a cell runs the loop for its own ends: that run is not to be stopped.
+        if self.interrupts.idle:
+            self.loop.stop()
 
     def call_later(self, delay_s: float, function: Callable[[], None]) -> asyncio.TimerHandle:
         """Call `function` on the loop in `delay_s` seconds."""

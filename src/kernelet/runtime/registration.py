@@ -14,7 +14,7 @@ from ..protocol.codec import DELIMITER, Codec
 from ..protocol.connection import InvalidConnection
 from .sockets import Sockets
 
-ANSWER_WITHIN_MS = 10_000
+ANSWER_WITHIN_MS = 5_000
 
 
 def register(sockets: Sockets) -> None:
@@ -31,6 +31,7 @@ def register(sockets: Sockets) -> None:
     body = json.dumps(told).encode()
     dealer = sockets.context.socket(zmq.DEALER)
     dealer.linger = 0
+    dealer.ipv6 = "[" in connection.registration
     try:
         dealer.connect(connection.registration)
         dealer.send_multipart([DELIMITER, codec.sign([body]), body])

@@ -6,6 +6,7 @@ Bound in the thread that starts the kernel, then owned by the wire thread (the h
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Mapping
@@ -50,6 +51,9 @@ def bind(connection: Connection) -> Sockets:
         for name in SOCKET_NAMES:
             by_name[name] = _socket(context, name, connection)
             ports[name] = _bind_one(by_name[name], name, connection)
+    except zmq.ZMQError as error:  # setting up a socket: libzmq refuses a key
+        context.destroy(linger=0)
+        raise InvalidConnection(f"libzmq refuses its CurveZMQ keys ({error.strerror})") from None
     except BaseException:
         context.destroy(linger=0)
         raise
@@ -62,7 +66,8 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], name: SocketName, connectio
     if ":" in connection.ip:
         socket.ipv6 = True
     if name == "iopub":
-        socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        # Manual: a subscription begins when the wire says so, after its welcome. (Verbose is part of it.)
+        socket.setsockopt(zmq.XPUB_MANUAL, 1)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
         socket.sndhwm = IOPUB_HWM
     else:
@@ -122,3 +127,14 @@ def mark_service_thread(thread: threading.Thread) -> None:
     """Keep debuggers (pydevd) out of a thread of the kernel's own."""
     thread.pydev_do_not_trace = True  # type: ignore[attr-defined]  # pydevd looks for the attribute
     thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]  # pydevd looks for the attribute
+
+
+def keep_zero_copy_alive() -> None:
+    """Let large messages be sent while and after atexit functions run.
+
+    pyzmq ends its collector of zero-copy buffers at exit, and refuses to send without it; the process ends by os._exit
+    once all has left.
+    """
+    from zmq.utils.garbage import gc
+
+    atexit.unregister(gc._atexit)

@@ -46,7 +46,7 @@ def parent_pid() -> int | None:
     A kernel started through a wrapper (conda run, a container's init) has another direct parent: the named one counts.
     """
     text = os.environ.get("JPY_PARENT_PID", "")
-    return int(text) if text.isdigit() and int(text) > 0 else None
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 
 
 def watch_windows(interrupted: Callable[[], None], parent_died: Callable[[], None]) -> None:

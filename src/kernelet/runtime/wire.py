@@ -27,8 +27,13 @@ from .sockets import Heartbeat, Sockets, mark_service_thread
 LOOK_AGAIN_S = 0.004
 # A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
 STALL_S = 20.0
+# Beside a stalled subscriber every message waits this long: time for those who read to make room for it.
+STALLED_PATIENCE_S = 0.002
+# Thousands of queued requests are read in this time.
+RECEIVE_ALL_S = 0.25
 _COPY_BELOW = 1 << 16
 _RECEIVE_AT_MOST = 256
+_SEND_AT_MOST = 256
 
 Receiver = Callable[[Message], None]
 
@@ -57,6 +62,7 @@ class Wire(Outlet):
         self._fds: dict[int, Callable[[], None]] = {}
         self._paused: set[int] = set()
         self._blocked_since: float | None = None
+        self._stalled = False
         self._expecting = False
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
@@ -153,9 +159,13 @@ class Wire(Outlet):
             self._receive(message)
 
     def receive_all(self) -> None:
-        """Receive everything that has reached the shell socket. Wire thread only, in a barrier."""
+        """Receive what has reached the shell socket, as far as that can be told from what arrives meanwhile.
+
+        Wire thread only, in a barrier. Bounded: a client that never stops sending must not stop everything else.
+        """
         shell = self.sockets.by_name["shell"]
-        while int(shell.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        until = time.monotonic() + RECEIVE_ALL_S
+        while time.monotonic() < until and int(shell.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._receive_from(shell, _RECEIVE_AT_MOST)
 
     def _welcome(self) -> None:
@@ -165,19 +175,24 @@ class Wire(Outlet):
                 frame = self._iopub.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._iopub.setsockopt(zmq.XPUB_NODROP, 1)  # the set of subscribers changed: wait for slow ones again
-            if frame[:1] != b"\x01":
-                continue
             topic = frame[1:]
+            if frame[:1] != b"\x01":
+                self._iopub.setsockopt(zmq.UNSUBSCRIBE, topic)
+                continue
+            self._iopub.setsockopt(zmq.SUBSCRIBE, topic)
             content = {"subscription": topic.decode(errors="replace")}
+            welcome: list[Buffer] = [topic, *self.codec.encode("iopub_welcome", content)]
             try:
-                self._iopub.send_multipart([topic, *self.codec.encode("iopub_welcome", content)], zmq.NOBLOCK)
-            except zmq.Again:
-                self.log("warning", "a subscriber got no iopub_welcome: another one is not reading")
+                self._iopub.send_multipart(cast("list[bytes]", welcome), zmq.NOBLOCK)
+            except zmq.Again:  # another subscriber lags: the welcome waits for it, before all that is queued
+                with self._lock:
+                    self._outbox.put_back(Frames("iopub", welcome, sum(map(len, welcome))))
             self._subscribed()
 
     def _drain(self) -> None:
-        while not self._stopped:
+        for _ in range(_SEND_AT_MOST):  # then look at what came in: a flood of output must not starve requests
+            if self._stopped:
+                break
             with self._lock:
                 item = self._outbox.take(time.monotonic())
             if item is None:
@@ -206,19 +221,22 @@ class Wire(Outlet):
         else:
             channel, frames, size = item.channel, item.frames, item.size
         socket = self.sockets.by_name[channel]
-        # A subscription takes effect inside libzmq before we read of it: welcome it before it sees anything else.
-        if channel == "iopub" and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            self._welcome()
         try:
             socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
+            self._stalled = False
             return True
         except zmq.Again:
             now = time.monotonic()
             self._blocked_since = self._blocked_since or now
-            if channel == "iopub" and now - self._blocked_since > STALL_S:
-                self.log("warning", f"a subscriber took nothing for {STALL_S:.0f} s; it loses messages from now on")
-                self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
-            return False
+            if channel != "iopub" or now - self._blocked_since < (STALLED_PATIENCE_S if self._stalled else STALL_S):
+                return False
+            if not self._stalled:
+                self._stalled = True
+                self.log("warning", f"a subscriber took nothing for {STALL_S:g} s; it loses messages from now on")
+            self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
+            socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
+            self._iopub.setsockopt(zmq.XPUB_NODROP, 1)
+            return True
         except zmq.ZMQError as error:
             # EHOSTUNREACH and its kin: the client is gone, and with it whoever wanted this.
             self.log("warning", f"could not send on {channel}: {error.strerror}")

@@ -1,0 +1,212 @@
+"""SIGINT: what it does depends only on what the main thread is doing when it comes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from kernelet.runtime.interrupt import Interrupts, interruptible
+
+DEADLINE_S = 30
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    before = signal.getsignal(signal.SIGINT)
+    interrupts = Interrupts()
+    interrupts.install()
+    yield interrupts
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def in_module(name: str, source: str = "def call(function): function()") -> Callable[..., Any]:
+    """Return the function `call` of a module of another name."""
+    module: dict[str, Any] = {"__name__": name}
+    exec(source, module)
+    function: Callable[..., Any] = module["call"]
+    return function
+
+
+def raised_in_user_code(interrupts: Interrupts, function: Callable[..., Any], *args: Any) -> bool:
+    try:
+        interrupts.run_user_code(function, *args)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def test_a_stray_interrupt_is_ignored(interrupts: Interrupts) -> None:
+    interrupt()
+    assert not raised_in_user_code(interrupts, lambda: None)
+
+
+def test_an_interrupt_raises_in_user_code(interrupts: Interrupts) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.run_user_code(interrupt)
+    interrupt()  # and user code is over
+
+
+def test_an_interrupt_from_another_thread_raises_in_user_code_that_waits(interrupts: Interrupts) -> None:
+    def wait() -> None:
+        thread = threading.Thread(target=lambda: signal.pthread_kill(main, signal.SIGINT))
+        thread.start()
+        threading.Event().wait(DEADLINE_S)
+
+    main = threading.get_ident()
+    assert raised_in_user_code(interrupts, wait)
+
+
+def test_user_code_returns_its_value_and_raises_its_error(interrupts: Interrupts) -> None:
+    assert interrupts.run_user_code(int, "11", base=2) == 3
+    with pytest.raises(ZeroDivisionError):
+        interrupts.run_user_code(divmod, 1, 0)
+
+
+def test_user_code_inside_user_code_leaves_the_outer_one_interruptible(interrupts: Interrupts) -> None:
+    def outer() -> None:
+        interrupts.run_user_code(lambda: None)
+        interrupt()
+
+    assert raised_in_user_code(interrupts, outer)
+
+
+def test_an_interrupt_before_the_user_code_of_a_request_waits_for_it(interrupts: Interrupts) -> None:
+    ran: list[bool] = []
+    interrupts.begin_request()
+    interrupt()
+    assert raised_in_user_code(interrupts, ran.append, True)
+    assert ran == []
+    assert not raised_in_user_code(interrupts, ran.append, True)  # once
+    interrupts.end_request()
+
+
+def test_an_interrupt_that_came_too_late_is_forgotten(interrupts: Interrupts) -> None:
+    interrupts.begin_request()
+    interrupt()
+    interrupts.end_request()
+    interrupts.begin_request()
+    assert not raised_in_user_code(interrupts, lambda: None)
+    interrupts.end_request()
+
+
+def test_a_cell_whose_loop_sleeps_is_cancelled(interrupts: Interrupts) -> None:
+    cancelled: list[bool] = []
+    interrupts.cancel = lambda: cancelled.append(True)
+    for module in ("asyncio.base_events", "selectors", "kernelet.runtime.parking", "uvloop"):
+        in_module(module, "import signal\ndef call(): signal.raise_signal(signal.SIGINT)")()
+    assert len(cancelled) == 4
+
+
+def test_a_cell_whose_code_runs_is_not_cancelled_but_raised_in(interrupts: Interrupts) -> None:
+    interrupts.cancel = lambda: pytest.fail("cancelled")
+    with pytest.raises(KeyboardInterrupt):
+        in_module("asyncio.base_events")(interrupt)
+
+
+def test_a_background_task_that_runs_while_the_kernel_is_idle_is_interrupted(interrupts: Interrupts) -> None:
+    interrupts.idle = True
+    with pytest.raises(KeyboardInterrupt):
+        in_module("asyncio.events")(interrupt)
+
+
+def test_an_idle_kernel_whose_loop_sleeps_is_not_interrupted(interrupts: Interrupts) -> None:
+    interrupts.idle = True
+    in_module("selectors", "import signal\ndef call(): signal.raise_signal(signal.SIGINT)")()
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["kernelet.protocol.outbox", "kernelet.runtime.wire", "kernelet.runtime.capture", "kernelet.runtime.outlet"],
+)
+def test_locked_code_of_ours_is_finished_before_the_interrupt_arrives(interrupts: Interrupts, module: str) -> None:
+    done: list[str] = []
+    source = "import signal\ndef call(append):\n signal.raise_signal(signal.SIGINT)\n append('whole')"
+
+    def cell() -> None:
+        in_module(module, source)(done.append)
+        threading.Event().wait(DEADLINE_S)
+        done.append("not interrupted")
+
+    assert raised_in_user_code(interrupts, cell)
+    assert done == ["whole"]
+
+
+def test_what_fork_calls_around_itself_is_finished_before_the_interrupt_arrives(interrupts: Interrupts) -> None:
+    done: list[str] = []
+
+    def _after_at_fork_child_reinit_locks() -> None:  # as logging names it
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+
+    def cell() -> None:
+        _after_at_fork_child_reinit_locks()
+        threading.Event().wait(DEADLINE_S)
+        done.append("not interrupted")
+
+    assert raised_in_user_code(interrupts, cell)
+    assert done == ["whole"]
+
+
+def test_a_shielded_function_that_waits_can_be_interrupted(interrupts: Interrupts) -> None:
+    source = "import signal\ndef call(): signal.raise_signal(signal.SIGINT)"
+    waiting = interruptible(in_module("kernelet.runtime.wire", source))
+    assert raised_in_user_code(interrupts, waiting)
+
+
+def test_the_handler_is_taken_back_after_user_code_took_it(interrupts: Interrupts) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.install()
+    assert raised_in_user_code(interrupts, interrupt)
+
+
+def test_installing_outside_the_main_thread_does_nothing(
+    interrupts: Interrupts, in_thread: Callable[[Callable[[], None]], None]
+) -> None:
+    in_thread(Interrupts().install)
+    assert raised_in_user_code(interrupts, interrupt)
+
+
+# -- threads that no signal reaches ------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_is_passed_on_to_a_cell_of_another_thread(interrupts: Interrupts) -> None:
+    other, started, ended = Interrupts(), threading.Event(), threading.Event()
+
+    def busy() -> None:
+        started.set()
+        while True:
+            ended.wait(0.001)
+
+    def lane() -> None:
+        if raised_in_user_code(other, busy):
+            ended.set()
+
+    interrupts.others.append(other)
+    thread = threading.Thread(target=lane, daemon=True)
+    thread.start()
+    assert started.wait(DEADLINE_S)
+    interrupt()
+    assert ended.wait(DEADLINE_S)
+    thread.join(DEADLINE_S)
+    assert not thread.is_alive()
+
+
+def test_an_interrupt_is_passed_on_to_a_cell_of_another_thread_that_awaits(interrupts: Interrupts) -> None:
+    other, cancelled = Interrupts(), []
+    other.cancel = lambda: cancelled.append(True)
+    interrupts.others.append(other)
+    interrupt()
+    assert cancelled == [True]
+
+
+def test_another_thread_that_runs_no_cell_is_left_alone(interrupts: Interrupts) -> None:
+    interrupts.others.append(Interrupts())
+    interrupt()
