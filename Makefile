@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test check lint types bench cov clean
+.PHONY: help run lab test test-again check lint types bench cov clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,9 @@ lab: $(VENV)/has-lab
 
 test: $(VENV)/has-dev
 	$(BIN)/python -m pytest
+
+test-again: $(VENV)/has-dev
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
 
 check: lint types test
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cells import value
@@ -9,13 +11,14 @@ from frontend import Frontend
 from needs import need_module
 
 
-def test_numba_caches_a_function_of_a_cell(kernel: Frontend) -> None:
+def test_numba_caches_a_function_of_a_cell(tmp_path: Path) -> None:
     need_module("numba")
-    cell = "import numba\n@numba.njit(cache=True)\ndef double(x): return 2 * x\ndouble(21), {hits}"
-    hits = "sum(double.stats.cache_hits.values())"
-    assert kernel.execute(cell.format(hits=hits), deadline_s=90).result == {"text/plain": "(42, 0)"}
-    again = kernel.execute(cell.format(hits=hits), deadline_s=90)
-    assert again.result == {"text/plain": "(42, 1)"}
+    cell = "import numba\n@numba.njit(cache=True)\ndef double(x): return 2 * x\n"
+    cell += "double(21), sum(double.stats.cache_hits.values())"
+    for hits in (0, 1):  # the second in another kernel
+        with Frontend(env={"XDG_CACHE_HOME": str(tmp_path)}) as kernel:
+            result = kernel.execute(cell, deadline_s=90)
+            assert result.result == {"text/plain": f"(42, {hits})"}
 
 
 def test_joblib_memory_remembers_a_function_of_a_cell(kernel: Frontend) -> None:

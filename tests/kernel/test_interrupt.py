@@ -372,8 +372,8 @@ child.wait()
     fresh_kernel.see_text("child on", msg_id)
     by_request(fresh_kernel)
     assert fresh_kernel.result(msg_id).ename == "KeyboardInterrupt"
-    result = fresh_kernel.execute("child.wait()")
-    assert int(result.result["text/plain"]) != 0
+    # Not its status: KeyboardInterrupt may hit subprocess just as it has reaped the child, and the status is lost.
+    assert fresh_kernel.execute("child.wait()").status == "ok"
 
 
 def test_the_interrupt_reply_does_not_wait_for_the_cell(kernel: Frontend) -> None:

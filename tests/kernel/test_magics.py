@@ -196,7 +196,8 @@ def test_script_cell_can_be_interrupted(kernel: Frontend) -> None:
     kernel.see_text("started", msg_id)
     kernel.interrupt()
     result = kernel.result(msg_id)
-    assert "interrupted" in (result.stdout + result.stderr + str(result.content)).lower()
+    told = (result.stdout + result.stderr + str(result.content)).lower()
+    assert "interrupted" in told or "sigint" in told  # whichever of the script and the magic ends first
 
 
 @pytest.mark.parametrize(
