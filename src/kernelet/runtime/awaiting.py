@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import weakref
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from typing import Any
@@ -21,7 +22,7 @@ class AwaitingCell:
     ) -> None:
         self._loop = loop
         self.coroutine = coroutine
-        self._older_tasks = asyncio.all_tasks(loop)
+        self._older_tasks = weakref.WeakSet(asyncio.all_tasks(loop))  # a dropped task is to be collected meanwhile
         self._task = loop.create_task(self._main(), context=context)
         # Interrupts asked for and not yet delivered into the coroutine.
         self._undelivered = 0
@@ -80,7 +81,7 @@ class AwaitingCell:
 
     def _interrupt_all(self) -> None:
         """Cancel the cell and the tasks that it made, before any of them runs on and blocks as the first one did."""
-        for task in asyncio.all_tasks(self._loop) - self._older_tasks:
+        for task in asyncio.all_tasks(self._loop).difference(self._older_tasks):
             if task is not self._task:
                 task.cancel()
         if not self._undelivered:
@@ -89,7 +90,7 @@ class AwaitingCell:
 
     def drop_unstarted(self) -> None:
         """Cancel the tasks that the cell made and that have not begun: an exception would leave them behind."""
-        for task in asyncio.all_tasks(self._loop) - self._older_tasks:
+        for task in asyncio.all_tasks(self._loop).difference(self._older_tasks):
             coroutine = task.get_coro()
             if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 task.cancel()
