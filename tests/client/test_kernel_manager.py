@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -174,7 +175,9 @@ def test_async_manager_does_the_same(kernel_name: str) -> None:
         await manager.shutdown_kernel()
         assert not await manager.is_alive()
 
-    asyncio.run(work())
+    # In a thread of its own: playwright leaves a loop running in the main thread of the browser tests.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(work())).result()
 
 
 def test_several_kernels_are_apart(kernel_name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -87,6 +88,11 @@ def widget(kernel: Frontend) -> Iterator[Widget]:
         kernel.request("delete_subshell_request", {"subshell_id": one.subshell}, "control")
 
 
+def once(messages: list[Json]) -> list[str]:
+    """Return the types, repeated ones once: where another thread speaks between a print's text and its end, two leave."""
+    return [kind for kind, _ in itertools.groupby(types(messages))]
+
+
 def types(messages: list[Json]) -> list[str]:
     return [m["content"].get("execution_state") or m["msg_type"] for m in messages]
 
@@ -106,7 +112,7 @@ def test_a_comm_opened_over_a_subshell_is_opened_on_main(kernel: Frontend, widge
 
 def test_main_handles_the_message_when_it_is_free(kernel: Frontend, widget: Widget) -> None:
     messages = kernel.until_idle(widget.send(1))
-    assert types(messages) == ["busy", "stream", "comm_msg", "idle"]
+    assert once(messages) == ["busy", "stream", "comm_msg", "idle"]
     assert messages[2]["content"]["data"] == {"echo": 1}
     assert widget.seen() == [(1, "main")]
 
@@ -114,7 +120,7 @@ def test_main_handles_the_message_when_it_is_free(kernel: Frontend, widget: Widg
 def test_main_handles_the_message_while_its_cell_awaits(kernel: Frontend, widget: Widget) -> None:
     cell = begin(kernel, AWAITING)
     messages = kernel.until_idle(widget.send(1, **{"open gate": True}))
-    assert types(messages) == ["busy", "stream", "comm_msg", "idle"]
+    assert once(messages) == ["busy", "stream", "comm_msg", "idle"]
     result = kernel.result(cell)
     assert result.stdout == "on\n"
     assert widget.seen() == [(1, "main")]
@@ -124,7 +130,7 @@ def test_the_subshell_handles_the_message_while_main_is_blocked(kernel: Frontend
     """The cell waits for the button: it would never end otherwise."""
     cell = begin(kernel, BLOCKED)
     messages = kernel.until_idle(widget.send(1, **{"open gate": True}))
-    assert types(messages) == ["busy", "stream", "comm_msg", "idle"]
+    assert once(messages) == ["busy", "stream", "comm_msg", "idle"]
     result = kernel.result(cell)
     assert (result.status, result.stdout) == ("ok", "on\n")
     assert widget.seen() == [(1, "subshell")]
@@ -151,7 +157,7 @@ def test_messages_are_handled_once_and_in_order(kernel: Frontend, widget: Widget
     sent = [widget.send(n) for n in range(50)] + [widget.send(50, **{"open gate": True})]
     for n, msg_id in enumerate(sent):
         messages = kernel.until_idle(msg_id)
-        assert types(messages) == ["busy", "stream", "comm_msg", "idle"], n
+        assert once(messages) == ["busy", "stream", "comm_msg", "idle"], n
     if cell:
         assert kernel.result(cell).stdout == "on\n"
     assert [n for n, _ in widget.seen()] == list(range(51))
@@ -164,7 +170,7 @@ def test_order_is_kept_across_the_end_of_a_blocking_cell(kernel: Frontend, widge
         cells.append(kernel.send_execute(f"time.sleep({0.03 + n % 5 * 0.01})"))
         sent += [widget.send(3 * n + k) for k in range(3)]
     for msg_id in sent:
-        assert types(kernel.until_idle(msg_id)) == ["busy", "stream", "comm_msg", "idle"]
+        assert once(kernel.until_idle(msg_id)) == ["busy", "stream", "comm_msg", "idle"]
     for msg_id in cells:
         assert kernel.result(msg_id).status == "ok"
     seen = widget.seen()
