@@ -89,7 +89,7 @@ def widget(kernel: Frontend) -> Iterator[Widget]:
 
 
 def once(messages: list[Json]) -> list[str]:
-    """Return the types, repeated ones once: where another thread speaks between a print's text and its end, two leave."""
+    """Return the types, repeated ones once: another thread may speak between a print's text and its end."""
     return [kind for kind, _ in itertools.groupby(types(messages))]
 
 
