@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -43,6 +44,7 @@ def run_kernel(argv: list[str]) -> int:
         del sys.path[0]
     # Notebooks tell by `'ipykernel_launcher' in sys.argv[0]` that the arguments are not theirs.
     sys.argv[:1] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "ipykernel_launcher.py")]
+    gc.disable()  # nothing made during start-up is garbage; `process.run` enables it again
     from .kernel.process import run
 
     status = run(argv)
