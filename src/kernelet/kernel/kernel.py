@@ -20,7 +20,7 @@ from ..protocol.message import NO_PARENT, Content, Message, Parent
 from ..runtime.ask import Asker
 from ..runtime.attribution import Attribution
 from ..runtime.insist import Insistence
-from ..runtime.interrupt import Interrupts
+from ..runtime.interrupt import Interrupts, signal_main
 from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
 from ..runtime.lane import Lane, Offer
 from ..runtime.log import Log
@@ -155,7 +155,7 @@ class Kernel:
             self.main.end()
             for _ in range(2):  # the second for a cell that swallowed the first
                 if not self._main_done.wait(0) and threading.main_thread().ident:
-                    self._signal_main()
+                    signal_main()
                 if self._main_done.wait(_CELL_GRACE_S):
                     break
         if not self._main_done.is_set():
@@ -291,15 +291,7 @@ class Kernel:
         if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGINT)
         else:
-            self._signal_main()
-
-    @staticmethod
-    def _signal_main() -> None:
-        if hasattr(signal, "pthread_kill"):
-            # To the thread, not the process: it must end the main thread's system call, not another thread's.
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        else:
-            signal.raise_signal(signal.SIGINT)
+            signal_main()
 
     def usage(self) -> Content:
         """Return the content of a usage_reply: what this kernel and its host use now."""

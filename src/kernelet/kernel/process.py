@@ -32,8 +32,6 @@ def run(argv: Sequence[str]) -> int:
 
     A connection that cannot be used ends with one line on stderr and status 2.
     """
-    # Nothing made during start-up is garbage: collecting it costs a twentieth of the start.
-    gc.disable()
     try:
         options = parse_options(argv)
         path, sockets = _open(options)

@@ -13,9 +13,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # CPython's C half of signal: see interrupt.py
 import signal
 import socket
-import threading
 
-from .interrupt import Interrupts
+from .interrupt import Interrupts, signal_main
 from .wire import Wire
 
 _FIRST_LOOK_S = 0.005
@@ -60,7 +59,7 @@ class Insistence:
         except BlockingIOError:
             numbers = b""
         if signal.SIGINT in numbers and self._ours():
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal_main()
             wait_s = min(2 * waited_s, _LAST_LOOK_S)
             self._wire.call_later(wait_s, lambda: self._look(wait_s))
         else:

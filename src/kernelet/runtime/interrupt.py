@@ -95,12 +95,18 @@ def _raise_in_thread(thread: int | None, kind: type[BaseException] | None) -> No
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
 
 
-def _signal_again() -> None:
-    time.sleep(_TRY_AGAIN_S)
+def signal_main() -> None:
+    """Send SIGINT to the main thread. Any thread."""
     if hasattr(signal, "pthread_kill"):
+        # To the thread, not the process: it must end the main thread's system call, not another thread's.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         signal.raise_signal(signal.SIGINT)
+
+
+def _signal_again() -> None:
+    time.sleep(_TRY_AGAIN_S)
+    signal_main()
 
 
 class _Here(threading.local):
