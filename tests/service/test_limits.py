@@ -1,0 +1,114 @@
+"""What happens to code that goes beyond a limit, by the wrapper that spawned kernels get."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import needs
+from kernelet.launch.confined import Confinement, ConfinementError
+
+
+def need_isolation(level: str) -> None:
+    try:
+        Confinement.from_config({}, level).probe()
+    except ConfinementError as error:
+        needs.absent(f"isolation ({error})")
+
+
+def run(code: str, isolation: str | None = None, **limits: int) -> subprocess.CompletedProcess[str]:
+    command = Confinement.from_config(limits, isolation).command([sys.executable, "-c", code])
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_memory_beyond_the_limit_is_a_memory_error_and_python_goes_on() -> None:
+    code = """
+try:
+    bytearray(1 << 30)
+except MemoryError:
+    print("refused", len(bytearray(1 << 20)))
+"""
+    assert run(code, memory_mb=400).stdout == "refused 1048576\n"
+
+
+def test_a_reservation_of_addresses_is_not_memory() -> None:
+    """As torch and CUDA make them: RLIMIT_AS would refuse it."""
+    assert run("import mmap; mmap.mmap(-1, 8 << 30, prot=mmap.PROT_READ); print('fine')", memory_mb=400).stdout
+
+
+def test_a_file_beyond_the_limit_is_an_os_error(tmp_path: Path) -> None:
+    code = f"""
+with open({str(tmp_path / "big")!r}, "wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(bytes(1 << 20))
+    except OSError as error:
+        print(error.strerror, file.tell() >> 20)
+"""
+    assert run(code, fsize_mb=3).stdout == "File too large 3\n"
+
+
+def test_processor_time_beyond_the_limit_ends_the_process() -> None:
+    assert run("while True: pass", cpu_seconds=1).returncode == -signal.SIGXCPU
+
+
+def test_a_lower_limit_of_outside_stays() -> None:
+    inner = Confinement.from_config({"nofile": 5000}, None).command(
+        [sys.executable, "-c", "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))"]
+    )
+    outer = Confinement.from_config({"nofile": 200}, None).command(inner)
+    assert subprocess.run(outer, capture_output=True, text=True, check=True).stdout == "(200, 200)\n"
+
+
+FORKS = """
+import os, signal
+children = []
+try:
+    while len(children) < 200:
+        child = os.fork()
+        if not child:
+            signal.pause()
+            os._exit(0)
+        children.append(child)
+except BlockingIOError:
+    print("refused")
+finally:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+"""
+
+
+NOBODY = """
+import ctypes, os
+from kernelet.launch.confined import Confinement
+if os.getuid() == 0:  # Linux never counts root's processes
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: else the id maps stay root's
+Confinement.from_config({"nproc": 40}, "net").apply("/")
+"""
+
+
+def test_processes_beyond_the_limit_are_refused_in_a_namespace_of_ones_own() -> None:
+    need_isolation("net")
+    done = subprocess.run(
+        [sys.executable, "-c", NOBODY + FORKS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "refused\n", done.stderr
+
+
+def test_numeric_libraries_start_as_many_threads_as_allowed() -> None:
+    assert run("import os; print(os.environ['OPENBLAS_NUM_THREADS'])", threads=2).stdout == "2\n"
+
+
+@pytest.mark.parametrize("isolation", [None, "full"])
+def test_limits_hold_with_and_without_isolation(isolation: str | None) -> None:
+    if isolation:
+        need_isolation(isolation)
+    code = "import resource; print(resource.getrlimit(resource.RLIMIT_FSIZE)[0] >> 20)"
+    assert run(code, isolation, fsize_mb=7).stdout == "7\n"
