@@ -38,7 +38,11 @@ class Sandbox:
 
     def environment(self, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """Return the environment of a kernel that lives here; a value None in `extra` takes the variable away."""
-        left_out = ("JPY_", "PYTEST_", "IPYTHON", "IPYKERNEL", "MPLBACKEND", "PYTHONSTARTUP")
+        # What users do not set, and kernels behave differently with. (PYTHONUNBUFFERED is C's stdout as well.)
+        left_out = (
+            "JPY_", "PYTEST_", "IPYTHON", "IPYKERNEL", "MPLBACKEND", "PYTHONSTARTUP", "PYTHONUNBUFFERED",
+            "PYTHONDONTWRITEBYTECODE",
+        )  # fmt: skip
         env = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         env.update(
             IPYTHONDIR=str(self.ipython),

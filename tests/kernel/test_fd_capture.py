@@ -100,6 +100,25 @@ def test_c_code_reaches_the_cell(kernel: Frontend) -> None:
 def test_c_code_needs_no_fflush(kernel: Frontend) -> None:
     """C's own buffer is emptied at the end of the cell."""
     assert said(kernel, "import ctypes\nctypes.CDLL(None).puts(b'without_a_flush');") == "without_a_flush\n"
+    assert said(kernel, "ctypes.CDLL(None).printf(b'nor a whole line');") == "nor a whole line"
+
+
+PUT = "libc.puts(b'C')"
+C_CODE_BEFORE = {
+    "nothing": "",
+    "text": PUT,
+    "text and fflush": f"{PUT}; libc.fflush(None)",
+    "text twice and fflush": f"{PUT}; libc.fflush(None); {PUT}; libc.fflush(None)",
+}
+
+
+@pytest.mark.better_than_ipykernel("it arrives at the end of the process")
+@pytest.mark.parametrize("before", C_CODE_BEFORE.values(), ids=C_CODE_BEFORE)
+def test_c_code_keeps_its_place_whatever_it_wrote_before(start_kernel: Callable[..., Frontend], before: str) -> None:
+    """C's stdout was in use before we see it for the first time, at the end of a cell: glibc then held text back."""
+    kernel = start_kernel()
+    kernel.execute(f"import ctypes\nlibc = ctypes.CDLL(None)\n{before}")
+    assert said(kernel, f"print('py')\n{PUT}\nprint('py');") == "py\nC\npy\n"
 
 
 @pytest.mark.better_than_ipykernel("prints wait for a flush, the descriptor does not")

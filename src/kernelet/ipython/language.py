@@ -26,13 +26,14 @@ from ..runtime.parking import ParkedLoop
 from ..runtime.thread_parents import ThreadParents
 from . import aliases, aside, faults
 from .app import IPKernelApp
+from .c_stdout import CStdout
 from .comms import CommManager
 from .completions import complete
 from .facade import IPythonKernel
 from .session import Session
 from .sockets import IOPubThread, WireSocket
 from .stdin import Stdin
-from .streams import OutStream, flush_c_stdout_by_line, flush_foreign_streams
+from .streams import OutStream, flush_foreign_streams
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,7 +64,7 @@ class IPythonLanguage:
 
             Forks(host.wire, host.capture).install()
         self._saving: asyncio.TimerHandle | None = None
-        self._c_stdout_is_flushed = False
+        self._c_stdout = CStdout()
         self.comms = CommManager(host)
         self.shell = self._app.make_shell(host)
         self.stdin = Stdin(host)
@@ -186,8 +187,7 @@ class IPythonLanguage:
         """Fetch what C code and subprocesses wrote, so that it comes before the reply."""
         if self.host.capture is None:
             return
-        if not self._c_stdout_is_flushed and "ctypes" in sys.modules:
-            self._c_stdout_is_flushed = flush_c_stdout_by_line()
+        self._c_stdout.flush()
         self.host.capture.drain()
 
     def _save_history_later(self) -> None:

@@ -16,8 +16,6 @@ from .hooks import Hook, Hooked, Hooks, Parented
 from .session import Session
 from .sockets import IOPubThread
 
-_LINE_BUFFERED = 1  # _IOLBF
-
 
 class OutStream(io.TextIOBase, Parented, Hooked):
     """A text stream of the kernel. `name` is stdout or stderr; `fileno()` is the captured descriptor.
@@ -173,21 +171,3 @@ def flush_foreign_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if not isinstance(stream, OutStream) and stream is not None:
             stream.flush()
-
-
-def flush_c_stdout_by_line() -> bool:
-    """Flush C's own stdout, and let it flush at every line from now on: printf then keeps its place among prints.
-
-    On a pipe C holds back 4 KiB otherwise. Returns True: there is nothing left to do, also where it cannot be done.
-    Called once ctypes is loaded (numpy does); importing it for this would cost the start 3 ms.
-    """
-    import ctypes
-
-    for name in ("stdout", "__stdoutp"):  # glibc and musl; macOS
-        try:
-            stdout = ctypes.c_void_p.in_dll(ctypes.pythonapi, name)
-        except ValueError:
-            continue
-        ctypes.pythonapi.fflush(stdout)
-        ctypes.pythonapi.setvbuf(stdout, None, _LINE_BUFFERED, 0)
-    return True
