@@ -224,7 +224,11 @@ def test_one_curve_key_without_the_other_is_named(given: str, missing: str) -> N
     assert complaint(json.dumps({given: PUBLIC})) == f"{given} is given without {missing}"
 
 
-@pytest.mark.parametrize("bad", ["short", PUBLIC + "x", PUBLIC[:-1] + " ", PUBLIC[:-1] + "é", 5, [PUBLIC]])
+@pytest.mark.parametrize(
+    "bad",
+    ["short", PUBLIC + "x", PUBLIC[:-1] + " ", PUBLIC[:-1] + "é", 5, [PUBLIC]],
+    ids=["short", "long", "with a space", "not ASCII", "number", "list"],  # the key differs in every run
+)
 def test_a_curve_key_of_the_wrong_shape_is_named(bad: Any) -> None:
     said = complaint(json.dumps({"curve_publickey": PUBLIC, "curve_secretkey": bad}))
     assert said == "curve_secretkey is not a Z85 key of 40 characters"
