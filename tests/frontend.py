@@ -24,7 +24,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from rawkernel import RawClient, RawKernel
 from result import Result
-from sandbox import DEADLINE_S, KERNEL_NAME, Json, KernelGone, Sandbox, connection, process_gone
+from sandbox import DEADLINE_S, KERNEL_NAME, PORTS, Json, KernelGone, Sandbox, connection, free_ports, process_gone
 
 __all__ = [
     "DEADLINE_S", "KERNEL_NAME", "Frontend", "Json", "KernelGone", "RawClient", "RawKernel", "Result", "Sandbox",
@@ -62,6 +62,8 @@ class Frontend:
         self._forgotten: set[str] = set()
         if transport == "ipc":
             traits["ip"] = str(self.sandbox.runtime / "k")
+        else:
+            traits = {"cache_ports": False, **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), **traits}
         file = str(self.sandbox.runtime / "kernel-test.json")
         self.manager = KernelManager(kernel_name=kernel_name, connection_file=file, transport=transport, **traits)
         self._log = self.sandbox.path / "kernel.log"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import secrets
 import select
 import shutil
@@ -63,16 +65,25 @@ class Sandbox:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+_ports = itertools.cycle(random.Random().sample(range(10000, 32000), 22000))
+
+
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return ports that were free a moment ago, none twice soon.
+
+    Below the range from which the system takes the ports of outgoing connections: between the choice and the kernel's
+    bind, hundreds of milliseconds later, the clients of other tests would take one now and then.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = next(_ports)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 def connection(**changes: Any) -> Json:

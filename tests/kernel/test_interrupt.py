@@ -227,15 +227,16 @@ def test_finally_blocks_run(kernel: Frontend) -> None:
 def test_finally_blocks_of_an_awaiting_cell_run(kernel: Frontend) -> None:
     code = """
 import asyncio
-async def task():
+async def task(last=False):
     try:
+        if last:
+            print("on", flush=True)
         await asyncio.sleep(1000)
     finally:
         await asyncio.sleep(0)
         print("task cleaned")
-print("on", flush=True)
 try:
-    await asyncio.gather(task(), task())
+    await asyncio.gather(task(), task(last=True))
 finally:
     print("cell cleaned")
 """

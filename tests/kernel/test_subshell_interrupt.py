@@ -27,9 +27,9 @@ CELLS = {
     "input": "input()",
 }
 SWALLOWS = {
-    "a loop": "while True:\n    try:\n        while True: sum(range(1000))\n"
+    "a loop": "while True:\n    try:\n        {enter}\n        while True: sum(range(1000))\n"
     "    except KeyboardInterrupt:\n        {leave}",
-    "an await": "while True:\n    try:\n        await asyncio.sleep(1000)\n"
+    "an await": "while True:\n    try:\n        {enter}\n        await asyncio.sleep(1000)\n"
     "    except (KeyboardInterrupt, asyncio.CancelledError):\n        {leave}",
 }
 
@@ -105,9 +105,11 @@ def test_an_interrupt_ends_the_cells_of_all_subshells(kernel: Frontend) -> None:
 @pytest.mark.parametrize("code", SWALLOWS.values(), ids=SWALLOWS)
 def test_a_second_interrupt_ends_what_swallowed_the_first(kernel: Frontend, subshell: str, code: str) -> None:
     swallow = "print('swallowed', flush=True); swallowed = True"
-    counting = code.format(leave="if 'swallowed' in globals(): raise KeyboardInterrupt\n        " + swallow)
+    again = "if 'swallowed' in globals(): raise KeyboardInterrupt\n        "
+    counting = code.format(enter="print('entered', flush=True)", leave=again + swallow)
     kernel.execute("globals().pop('swallowed', None)")
     msg_id = begin(kernel, counting, subshell)
+    kernel.see_text("entered", msg_id)
     kernel.interrupt()
     kernel.see_text("swallowed", msg_id)
     kernel.interrupt()
