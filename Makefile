@@ -25,8 +25,9 @@ run: $(VENV)/has-run
 lab: $(VENV)/has-lab
 	$(BIN)/jupyter lab --notebook-dir=examples --LabApp.default_url=/lab/tree/tour.ipynb $(ROOT_TOO)
 
+# Four at a time, also on two cores: most tests wait for a kernel most of the time.
 test: $(VENV)/has-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 test-again: $(VENV)/has-dev
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
