@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Float, Integer
+from traitlets import Float, Integer, observe
 from traitlets.config import SingletonConfigurable
 
 from ..protocol.message import Message, Parent
@@ -81,6 +81,12 @@ class IPythonKernel(SingletonConfigurable):
             "kernel_info_request": self.kernel_info_request,
         }
         host.requests.overrides.install(own, self._call_override, self)
+
+    @observe("eventloop")
+    def _change_eventloop(self, change: Any) -> None:
+        from .eventloops import host  # most kernels have no GUI
+
+        host(self, self._host, change["new"])
 
     # -- what it is ------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from IPython.core import page, payloadpage
 from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell, InteractiveShellABC
 from traitlets import Any as AnyTrait
 from traitlets import CBool, Instance, Type, default, observe
@@ -27,6 +28,7 @@ from .cell_name import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .hooks import ParentToken, message_parent
 from .shared import CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
+from .tracebacks import below_ipython, contains_group, hide_our_frames
 
 # What ipykernel sets for children, so that they colour their output and never open a pager.
 _ENVIRONMENT = {
@@ -38,8 +40,6 @@ _ENVIRONMENT = {
     "GIT_PAGER": "cat",
 }
 EXIT_AFTER_S = 0.15
-_OURS = ("kernelet.runtime.", "kernelet.ipython.", "kernelet.protocol.", "kernelet.kernel.")
-_GUI_WITHOUT_LOOP = frozenset({None, "inline", "nbagg", "webagg", "notebook", "ipympl", "widget", "agg", "asyncio"})
 
 
 class _Traceback(threading.local):
@@ -86,6 +86,9 @@ class ZMQInteractiveShell(InteractiveShell):
     @observe("exit_now")
     def _exit(self, change: Any) -> None:
         if change["new"]:
+            exit_hook = getattr(self.kernel.eventloop, "exit_hook", None)
+            if exit_hook is not None:
+                exit_hook(self.kernel)
             # Not at once: a console that polls whether we live must get to read the payload that asks it to leave.
             self.where()[0].call_later(EXIT_AFTER_S, self.host.exit)
 
@@ -167,9 +170,19 @@ class ZMQInteractiveShell(InteractiveShell):
         yield
 
     def enable_gui(self, gui: str | None = None) -> None:
-        """Integrate a GUI event loop. Raises NotImplementedError for one that this kernel cannot run yet."""
-        if gui not in _GUI_WITHOUT_LOOP:
-            raise NotImplementedError(f"kernelet does not run the event loop of {gui!r} yet")
+        """Let the event loop of a GUI toolkit run beside the kernel's; None turns it off.
+
+        Raises UsageError where it cannot run, and ImportError when it is not installed.
+        """
+        from .eventloops import enable_gui  # most kernels have no GUI
+
+        if gui is not None and self.where()[0] is not self.host.parking:
+            raise UsageError("windows belong to the main thread: a subshell cannot turn on a GUI event loop")
+        try:
+            enable_gui(gui, self.kernel)
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(str(error)) from error
+        self.active_eventloop = gui
 
     def enable_matplotlib(self, gui: str | None = None) -> Any:
         """Choose matplotlib's backend; figures are then drawn without plt.show()."""
@@ -217,13 +230,13 @@ class ZMQInteractiveShell(InteractiveShell):
         except ValueError:
             super().showtraceback(exc_tuple, *args, **kwargs)
             return
-        _hide_our_frames(tb)
+        hide_our_frames(tb)
         with self._showing:  # ultratb keeps what it formats in attributes of one object
             self._show(etype, value, tb, *args, **kwargs)
 
     def _show(self, etype: Any, value: Any, tb: Any, *args: Any, **kwargs: Any) -> None:
-        if _contains_group(value):
-            lines = [line.rstrip("\n") for line in traceback.format_exception(etype, value, _below_ipython(tb))]
+        if contains_group(value):
+            lines = [line.rstrip("\n") for line in traceback.format_exception(etype, value, below_ipython(tb))]
             self._showtraceback(etype, value, lines)
             if self.call_pdb:
                 self.debugger(force=True)
@@ -268,32 +281,6 @@ class ZMQInteractiveShell(InteractiveShell):
     def reset_thread_parent(self, token: ParentToken) -> None:
         """Undo `set_thread_parent`."""
         PARENT.reset(token)
-
-
-def _contains_group(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, BaseExceptionGroup):
-            return True
-        error = error.__context__
-    return False
-
-
-def _hide_our_frames(tb: Any) -> None:
-    """Cut frames of the kernel (an interrupt's, input()'s) out of a traceback: the user did not write them."""
-    while tb is not None:
-        while tb.tb_next is not None and str(tb.tb_next.tb_frame.f_globals.get("__name__")).startswith(_OURS):
-            tb.tb_next = tb.tb_next.tb_next
-        tb = tb.tb_next
-
-
-def _below_ipython(tb: Any) -> Any:
-    """Return the part of a traceback that begins in the user's code."""
-    here = tb
-    while here is not None:
-        if here.tb_frame.f_locals.get("__tracebackhide__") == "__ipython_bottom__":
-            return here.tb_next or tb
-        here = here.tb_next
-    return tb
 
 
 InteractiveShellABC.register(ZMQInteractiveShell)

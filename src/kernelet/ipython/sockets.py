@@ -5,14 +5,18 @@ None of them is a socket: what is sent on them goes into the outbox, in its orde
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from ..protocol.message import Buffer, Channel
 from ..runtime.host import Host
+
+if TYPE_CHECKING:
+    from ..runtime.toolkit import Waiting
 
 
 class WireSocket:
@@ -45,9 +49,26 @@ class WireSocket:
         """Queue a message of one frame."""
         self.send_multipart([data])
 
-    def flush(self, flag: int = zmq.POLLOUT, limit: int | None = None) -> None:
-        """Return when what is queued has left."""
+    def flush(self, flag: int = zmq.POLLOUT, limit: int | None = None) -> int:
+        """Return when what is queued has left; for a GUI event loop, whether it is to give way to the kernel's."""
+        waiting = self.waiting
+        if waiting is not None:
+            return int(waiting.input_is_ready())
         self.host.wire.flush()
+        return 0
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What the GUI event loop that runs now waits for."""
+        toolkit = self.host.parking.toolkit
+        return toolkit.waiting if self.channel == "shell" and toolkit is not None and toolkit.runs else None
+
+    def getsockopt(self, option: int) -> int:
+        """Return the descriptor for which a GUI event loop waits (zmq.FD). Raises ZMQError for anything else."""
+        toolkit = self.host.parking.toolkit
+        if self.channel != "shell" or option != zmq.FD or toolkit is None:
+            raise zmq.ZMQError(errno.EINVAL, "the kernel's sockets are the wire's own")
+        return toolkit.waiting.fileno()
 
     def recv_multipart(self, flags: int = 0, *args: Any, **kwargs: Any) -> list[bytes]:
         """Raise zmq.Again: what comes in is handled by the kernel, and nothing is left to read here."""

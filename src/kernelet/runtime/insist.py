@@ -92,6 +92,8 @@ class Insistence:
         numbers = self._numbers()
         if signal.SIGINT in numbers and self._ours():
             self._nudge()
+            if self._interrupts.wake is not None:
+                self._interrupts.wake()
             wait_s = min(2 * waited_s, _LAST_LOOK_S)
             self._wire.call_later(wait_s, lambda: self._look(wait_s))
         else:

@@ -38,6 +38,9 @@ _LOOP_MACHINERY = (
     "kernelet.runtime.parking",
     "kernelet.runtime.awaiting",
     "kernelet.runtime.guards",
+    "kernelet.runtime.toolkit",
+    "kernelet.ipython.eventloops",
+    "IPython.terminal.pt_inputhooks",
     "uvloop",
 )
 _HANDLER_MODULES = ("kernelet.runtime.interrupt", "kernelet.runtime.insist")
@@ -152,8 +155,10 @@ class Interrupts:
         self.idle = False
         # Whether a task of the parked loop is on the stack, although the innermost code may be asyncio's.
         self.in_task: Callable[[], bool] = lambda: False
-        # What ends a wait in C of a thread that no signal reaches: set by who waits.
+        # What ends a wait in C that no signal ends (of another thread than main, of a GUI toolkit): set by who waits.
         self.wake: Callable[[], None] | None = None
+        # Interrupts a window's callback, while a GUI toolkit runs where the loop would sleep.
+        self.interrupt_callback: Callable[[], None] | None = None
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
         self.others: list[Interrupts] = []
         # os.fork calls its hooks now: an exception there is only printed.
@@ -281,7 +286,9 @@ class Interrupts:
             self.acted()
         for other in tuple(self.others):
             other.interrupt_from_outside()
-        if self.cancel is not None and self._loop_sleeps(frame):
+        if self.interrupt_callback is not None and not _is_machinery(frame):
+            self.interrupt_callback()
+        elif self.cancel is not None and self._loop_sleeps(frame):
             self.cancel()
         elif self._may_raise(frame):
             if self.drop_unstarted is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import asyncio  # 30 ms of start-up: imported when the first loop is made
 
     from .awaiting import AwaitingCell
+    from .toolkit import Toolkit
 
 
 class Parking(Protocol):
@@ -99,6 +100,8 @@ class ParkedLoop:
         self._guards = the_guards()
         self.serve: Callable[[], None] = lambda: None
         self._for_this_thread = for_this_thread
+        # The GUI toolkit that lives in the loop; `host` changes it.
+        self.toolkit: Toolkit | None = None
         self.loop = self._new_loop()
         interrupts.in_task = lambda: asyncio.current_task(self.loop) is not None
         self._cell: AwaitingCell | None = None
@@ -109,7 +112,19 @@ class ParkedLoop:
         loop.set_exception_handler(lambda _, context: self._on_task_error(context))
         if self._for_this_thread:
             self._asyncio.set_event_loop(loop)
+        if self.toolkit is not None:
+            self.toolkit.install(loop)
         return loop
+
+    def host(self, toolkit: Toolkit | None) -> None:
+        """Let a GUI toolkit live in the loop from now on, in the place of the one before; None: none. The lane's
+        thread.
+        """
+        if self.toolkit is not None:
+            self.toolkit.remove()
+        self.toolkit = toolkit
+        if toolkit is not None and not self.loop.is_closed():
+            toolkit.install(self.loop)
 
     def wait(self) -> None:
         """Turn the loop until `wake`: background tasks advance."""
