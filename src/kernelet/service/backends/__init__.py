@@ -1,0 +1,1 @@
+"""Where kernels come from: this machine (local) or a Jupyter server (remote)."""
