@@ -25,7 +25,7 @@ class AsyncClient:
     """A connection to one service; usable by several tasks."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str = "", *, connect_timeout: float = 10.0) -> None:
-        """Connect on the first call. No answer has a timeout: how long an execution may take is the service's affair."""
+        """Connect on the first call. No answer has a timeout: the service ends executions."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # An execution may be silent for an hour; the service ends it.
         timeout = httpx.Timeout(None, connect=connect_timeout)
