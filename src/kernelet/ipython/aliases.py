@@ -56,6 +56,7 @@ ALIASES: Mapping[str, Alias] = {
         }
     ),
     "ipykernel.iostream": Alias({"streams": ("OutStream",), "sockets": ("IOPubThread", "BackgroundSocket")}),
+    "ipykernel.embed": Alias({"embed": ("embed_kernel",)}),
     "ipykernel.eventloops": Alias({"eventloops": ("register_integration", "enable_gui", "loop_map", "_use_appnope")}),
     "ipykernel.displayhook": Alias({"display": ("ZMQShellDisplayHook",)}, stands_in=True),
     "ipykernel.kernelapp": Alias({"app": ("IPKernelApp",)}, stands_in=True),

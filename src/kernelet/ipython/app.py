@@ -102,10 +102,11 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     def init_crash_handler(self) -> None:
         """Nothing: the kernel reports its own crashes."""
 
-    def make_shell(self, host: Host) -> ZMQInteractiveShell:
+    def make_shell(self, host: Host, **options: Any) -> ZMQInteractiveShell:
         """Build the one shell of the process."""
-        self.init_path()
-        self.shell = ZMQInteractiveShell.instance(parent=self, profile_dir=self.profile_dir, host=host)
+        if not host.guest:
+            self.init_path()
+        self.shell = ZMQInteractiveShell.instance(parent=self, profile_dir=self.profile_dir, host=host, **options)
         self.shell.configurables.append(self)  # type: ignore[arg-type]  # any Configurable
         return self.shell
 

@@ -46,7 +46,8 @@ HISTORY_HELD_S = 1.0
 class IPythonLanguage:
     """Owns the shell and the one context in which all cells run, so that a ContextVar set in a cell stays set."""
 
-    def __init__(self, host: Host, argv: Sequence[str]) -> None:
+    def __init__(self, host: Host, argv: Sequence[str], **options: Any) -> None:
+        """`options` go to the shell (user_module, user_ns)."""
         self.host = host
         self.context: Context = copy_context()
         self._here = threading.local()
@@ -66,7 +67,7 @@ class IPythonLanguage:
         self._saving: asyncio.TimerHandle | None = None
         self._c_stdout = CStdout()
         self.comms = CommManager(host)
-        self.shell = self._app.make_shell(host)
+        self.shell = self._app.make_shell(host, **options)
         self.stdin = Stdin(host)
         self.kernel = IPythonKernel.instance(language=self, parent=self._app)
         self.shell.kernel = self._app.kernel = self.kernel
@@ -85,10 +86,11 @@ class IPythonLanguage:
         capture = self.host.capture if self._app.capture_fd_output else None
         if capture is not None:
             capture.redirect()
+        outside = (sys.stdout, sys.stderr) if self.host.guest else (None, None)
         if not self._app.no_stdout:
-            sys.stdout = OutStream(self.session, self.iopub, "stdout", fd=1 if capture else None)
+            sys.stdout = OutStream(self.session, self.iopub, "stdout", fd=1 if capture else None, outside=outside[0])
         if not self._app.no_stderr:
-            sys.stderr = OutStream(self.session, self.iopub, "stderr", fd=2 if capture else None)
+            sys.stderr = OutStream(self.session, self.iopub, "stderr", fd=2 if capture else None, outside=outside[1])
 
     # -- execute ---------------------------------------------------------------------------------------------------
 

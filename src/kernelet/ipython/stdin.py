@@ -22,6 +22,7 @@ class Stdin:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._input, self._getpass = builtins.input, getpass.getpass
 
     def install(self) -> None:
         """Replace input, getpass.getpass and the breakpoint hook."""
@@ -34,10 +35,14 @@ class Stdin:
 
         Raises StdinNotImplementedError when it cannot ask, EOFError for Ctrl-D, KeyboardInterrupt when interrupted.
         """
+        if self._is_outside():
+            return self._input(prompt)
         return self._ask(str(prompt), False)
 
     def getpass(self, prompt: str = "Password: ", stream: Any = None, *, echo_char: str | None = None) -> str:
         """Return a line that the front end does not echo. `stream` and `echo_char` are for terminals only."""
+        if self._is_outside():
+            return self._getpass(prompt, stream)
         if stream is not None:
             warnings.warn("The `stream` parameter of getpass has no effect in a kernel.", UserWarning, stacklevel=2)
         return self._ask(str(prompt), True)
@@ -52,6 +57,10 @@ class Stdin:
 
         Pdb().set_trace(sys._getframe(1))
         return None
+
+    def _is_outside(self) -> bool:
+        """Whether other code of the program asks, that has the kernel inside."""
+        return self._host.guest and self._host.attribution.origin() is None
 
     def _ask(self, prompt: str, password: bool) -> str:
         try:

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 from .hooks import Hook, Hooked, Hooks, Parented
 from .session import Session
@@ -39,8 +39,11 @@ class OutStream(io.TextIOBase, Parented, Hooked):
         watchfd: bool = True,
         isatty: bool = False,
         fd: int | None = None,
+        outside: TextIO | None = None,
     ) -> None:
-        """`echo` is a stream that gets a copy. `pipe` and `watchfd` are accepted and not needed.
+        """`outside` is for what code says that no request has asked for, of a program that has a kernel inside.
+
+        `echo` is a stream that gets a copy. `pipe` and `watchfd` are accepted and not needed.
 
         Raises TypeError for a pub_thread that is not the kernel's, and for an echo that cannot be written to.
         """
@@ -55,6 +58,7 @@ class OutStream(io.TextIOBase, Parented, Hooked):
         self.host = host
         self.topic = b"stream." + name.encode()
         self.echo = echo
+        self._outside = outside
         self._name = name
         self._fd = fd
         self._tty = isatty
@@ -92,6 +96,8 @@ class OutStream(io.TextIOBase, Parented, Hooked):
 
     def fileno(self) -> int:
         """Return the captured descriptor. Raises io.UnsupportedOperation without capture (Windows)."""
+        if self._fd is None and self._outside is not None:
+            return self._outside.fileno()
         if self._fd is None:
             raise io.UnsupportedOperation("fileno: file descriptors are not captured here")
         return self._fd
@@ -105,6 +111,8 @@ class OutStream(io.TextIOBase, Parented, Hooked):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self.closed:
             raise ValueError("I/O operation on closed file")
+        if self._outside is not None and (self._forked or self.host.attribution.origin() is None):
+            return self._outside.write(text)
         if self._forked:
             self._write_in_child(text)
         elif text:
@@ -129,6 +137,8 @@ class OutStream(io.TextIOBase, Parented, Hooked):
 
     def flush(self) -> None:
         """Return when what is queued has left (see `Wire.flush`). Order needs no flush."""
+        if self._outside is not None:
+            self._outside.flush()
         if self._forked:
             self._write_in_child("", flush=True)
         elif not self.closed:

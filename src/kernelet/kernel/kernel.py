@@ -88,6 +88,7 @@ class Kernel:
         self._finished = threading.Event()
         self._pid = os.getpid()
         self._told_starting = self._heard = False
+        self.insistence: Insistence | None = None
         # Called at the very end, whoever brings it about.
         self.last_of_all: list[Callable[[], None]] = []
         self.subshells = Subshells(self)
@@ -115,7 +116,7 @@ class Kernel:
         # Before the control lane answers: it takes interrupt_request from now on.
         self.interrupts.install()
         if hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread():
-            Insistence(self.wire, self.interrupts)
+            self.insistence = Insistence(self.wire, self.interrupts)
         self.wire.start()
         thread = threading.Thread(target=self.control.run, name="kernelet-control", daemon=True)
         mark_service_thread(thread)

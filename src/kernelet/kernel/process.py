@@ -34,14 +34,14 @@ def run(argv: Sequence[str]) -> int:
     """
     try:
         options = parse_options(argv)
-        path, sockets = _open(options)
+        path, sockets = open_connection(options)
     except (InvalidConnection, InvalidOptions) as error:
         print(f"kernelet: {error}", file=sys.stderr)
         return BAD_CONNECTION_STATUS
     return _run(path, sockets, options)
 
 
-def _open(options: Options) -> tuple[Path, Sockets]:
+def open_connection(options: Options) -> tuple[Path, Sockets]:
     """Read or make the connection, bind it, and write back what was chosen. Raises InvalidConnection."""
     path = Path(options.connection_file) if options.connection_file else _own_file()
     connection = _read(path, options) if options.connection_file else _new(options)
@@ -63,7 +63,7 @@ def _open(options: Options) -> tuple[Path, Sockets]:
 def _read(path: Path, options: Options) -> Connection:
     import json
 
-    if not path.exists() and path.parent == Path() and (known := _runtime_dir() / path).exists():
+    if not path.exists() and path.parent == Path() and (known := runtime_dir() / path).exists():
         path = known
     try:
         text = path.read_bytes()
@@ -90,14 +90,15 @@ def _new(options: Options) -> Connection:
         raise InvalidConnection(f"command line: {error}") from None
 
 
-def _runtime_dir() -> Path:
+def runtime_dir() -> Path:
+    """Return where connection files are by default."""
     from jupyter_core.paths import jupyter_runtime_dir  # not needed by a kernel that is given its file
 
     return Path(jupyter_runtime_dir())
 
 
 def _own_file() -> Path:
-    return _runtime_dir() / f"kernel-{os.getpid()}.json"
+    return runtime_dir() / f"kernel-{os.getpid()}.json"
 
 
 def _write(path: Path, connection: Connection) -> None:

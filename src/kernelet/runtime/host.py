@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One kernel's floor-1 objects. `connection_file` is the path that was read; `exit` ends the process."""
+    """One kernel's floor-1 objects. `connection_file` is the path that was read; `exit` ends the kernel.
+
+    `guest`: the kernel is one in a process that is not its own, whose other threads go on with their own work.
+    """
 
     wire: Wire
     attribution: Attribution
@@ -34,3 +37,4 @@ class Host:
     capture: Capture | None
     exit: Callable[[], None]
     requests: Requests
+    guest: bool = False

@@ -67,6 +67,8 @@ class Wire(Outlet):
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
+        # Called when this thread cannot go on.
+        self.broken: Callable[[], None] = lambda: os._exit(70)
 
     def watch(self, fd: int, ready: Callable[[], None]) -> None:
         """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
@@ -104,7 +106,7 @@ class Wire(Outlet):
                 self._turn(self._poller.poll(self._timeout_ms()))
         except BaseException:  # noqa: BLE001  # without its wire the kernel is deaf and dumb
             self.log.crash("the wire broke; the kernel ends")
-            os._exit(70)
+            self.broken()
         self._close()
 
     def _turn(self, events: Iterable[tuple[Any, int]]) -> None:
