@@ -31,6 +31,7 @@ __all__ = [
     "connection", "process_gone",
 ]  # fmt: skip
 
+LAST_WORDS_MS = 3000
 CHANNELS = ("shell", "control", "stdin", "iopub")
 
 
@@ -291,9 +292,16 @@ class Frontend:
             if left_s <= 0:
                 raise TimeoutError(f"no {what} in {deadline_s} s; {self.diagnosis()}")
             ready = dict(self._poller.poll(int(left_s * 1000) + 1))
-            if not self._receive() and self._pidfd in ready:
+            if not self._receive() and self._pidfd in ready and not self._last_words():
                 raise KernelGone(f"no {what}; {self.diagnosis()}")
         return found
+
+    def _last_words(self) -> bool:
+        """Whether there is something to receive yet: what a process sent before its end may arrive after it."""
+        poller = zmq.Poller()
+        for one in self._sockets.values():
+            poller.register(one, zmq.POLLIN)
+        return bool(poller.poll(LAST_WORDS_MS))
 
     def _receive(self) -> int:
         """Move all that waits on the sockets to the inbox; return how many messages that was."""

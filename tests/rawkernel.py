@@ -238,7 +238,7 @@ class RawClient:
         """Return the next message of `channel`, frame by frame."""
         end = time.monotonic() + deadline_s
         while not self.sockets[channel].poll(200):
-            if self.kernel and self.kernel.process.poll() is not None and not self.sockets[channel].poll(0):
+            if self.kernel and self.kernel.process.poll() is not None and not self.sockets[channel].poll(3000):
                 raise KernelGone(f"exit status {self.kernel.process.returncode}; stderr: {self.kernel.stderr}")
             if time.monotonic() > end:
                 said = f"; stderr: {self.kernel.stderr}" if self.kernel else ""
