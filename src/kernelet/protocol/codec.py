@@ -31,10 +31,16 @@ def json_default(value: Any) -> Any:
     """Return a JSON-able stand-in for `value`.
 
     Bytes become base64 text, dates ISO-8601, numbers of foreign types (numpy) their Python value, arrays and other
-    iterables lists. Raises TypeError for anything else, in the thread of the code that sends it.
+    iterables lists, an enum's member its value, durations, UUIDs and complex numbers what str() says of them. Raises
+    TypeError for anything else, in the thread of the code that sends it.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(bytes(value)).decode("ascii")
+    kind = type(value)
+    if hasattr(kind, "__members__"):
+        return value.value
+    if kind is complex or (kind.__module__ in _SAYS_ITSELF and not hasattr(value, "isoformat")):
+        return str(value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if hasattr(value, "tolist"):
@@ -54,6 +60,8 @@ def json_default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {shown} is not JSON serializable")
 
 
+# Modules whose values str() writes as others read them.
+_SAYS_ITSELF = frozenset({"datetime", "uuid", "ipaddress"})
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default).encode
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -77,10 +85,18 @@ def _clean(value: Any) -> Any:
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
+        return {_key(key): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
     return _clean(json_default(value))
+
+
+def _key(key: Any) -> Any:
+    """Return a dict's key as one that JSON can have. Raises TypeError."""
+    if key is None or isinstance(key, str | int | float):
+        return _clean(key)
+    stand_in = str(key) if isinstance(key, tuple) else json_default(key)
+    return stand_in if isinstance(stand_in, str | int | float) else str(key)
 
 
 def dumps(value: Any) -> bytes:
@@ -90,7 +106,7 @@ def dumps(value: Any) -> bytes:
     """
     try:
         return _encode(value).encode()
-    except ValueError as error:  # NaN, or a lone surrogate (UnicodeEncodeError), or a circular reference
+    except (ValueError, TypeError) as error:  # NaN, a lone surrogate (UnicodeEncodeError), a circle, a key or value
         try:
             return _encode(_clean(value)).encode()
         except RecursionError:
