@@ -21,6 +21,7 @@ from ..protocol.message import Buffer, Channel, Message
 from ..protocol.outbox import Barrier, Frames, Text
 from .log import Log
 from .outlet import FULL_BYTES, NEVER, Outlet
+from .replay import Recent
 from .sockets import Heartbeat, Sockets, mark_service_thread
 
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
@@ -69,6 +70,7 @@ class Wire(Outlet):
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
         # Called when this thread cannot go on.
         self.broken: Callable[[], None] = lambda: os._exit(70)
+        self.recent = Recent()
 
     def watch(self, fd: int, ready: Callable[[], None]) -> None:
         """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
@@ -226,6 +228,8 @@ class Wire(Outlet):
         try:
             socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
             self._stalled = False
+            if channel == "iopub":
+                self.recent.keep(frames, size)
             return True
         except zmq.Again:
             now = time.monotonic()
@@ -238,6 +242,7 @@ class Wire(Outlet):
             self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
             socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
             self._iopub.setsockopt(zmq.XPUB_NODROP, 1)
+            self.recent.keep(frames, size)
             return True
         except zmq.ZMQError as error:
             # EHOSTUNREACH and its kin: the client is gone, and with it whoever wanted this.
