@@ -192,3 +192,106 @@ def test_a_display_hook_may_swallow_the_message(kernel: Frontend) -> None:
 def test_a_large_display_arrives_whole(kernel: Frontend) -> None:
     (content,) = kernel.execute(IMPORT + "display({'text/html': 'x' * 20_000_000}, raw=True)").displays
     assert content["data"]["text/html"] == "x" * 20_000_000
+
+
+# -- a repr that fails
+
+FAILING = {
+    "__repr__": "def __repr__(self): raise ZeroDivisionError('repr')",
+    "_repr_html_": "def _repr_html_(self): raise ZeroDivisionError('html')",
+    "_repr_mimebundle_": "def _repr_mimebundle_(self, **kw): raise ZeroDivisionError('bundle')",
+    "_ipython_display_": "def _ipython_display_(self): raise ZeroDivisionError('display')",
+}
+
+
+@pytest.mark.better_than_ipykernel("the reply's ename is NoneType")
+@pytest.mark.parametrize("method", FAILING)
+def test_a_result_whose_repr_fails_is_an_error_with_its_own_name(kernel: Frontend, method: str) -> None:
+    result = kernel.execute(f"class Broken:\n    {FAILING[method]}\nBroken()")
+    assert result.ename == "ZeroDivisionError"
+    assert result.error is not None
+    for name in ("ename", "evalue", "traceback"):
+        assert result.content[name] == result.error[name]
+    assert result.status == result.reply["metadata"]["status"] == "error"
+
+
+@pytest.mark.better_than_ipykernel("the reply's ename is NoneType")
+def test_what_can_be_shown_of_a_result_is_shown_beside_the_error(kernel: Frontend) -> None:
+    code = (
+        "class Half:\n    def __repr__(self): return 'plain'\n    def _repr_html_(self): raise KeyError('html')\nHalf()"
+    )
+    result = kernel.execute(code)
+    assert result.result == {"text/plain": "plain"}
+    assert (result.ename, result.content["ename"]) == ("KeyError", "KeyError")
+
+
+@pytest.mark.better_than_ipykernel("the reply's ename is NoneType")
+def test_a_repr_that_returns_no_text(kernel: Frontend) -> None:
+    result = kernel.execute("class Seven:\n    def __repr__(self): return 7\nSeven()")
+    assert (result.ename, result.content["ename"]) == ("TypeError", "TypeError")
+
+
+def test_a_display_whose_repr_fails_is_shown_and_the_cell_goes_on(kernel: Frontend) -> None:
+    code = "class Broken:\n    def __repr__(self): raise KeyError('repr')\ndisplay(Broken())\nprint('went on')"
+    result = kernel.execute(IMPORT + code)
+    assert (result.ename, result.stdout, result.status) == ("KeyError", "went on\n", "ok")
+
+
+def test_a_failed_repr_does_not_fail_the_next_cell(kernel: Frontend) -> None:
+    kernel.execute("class Broken:\n    def __repr__(self): raise KeyError('repr')\nBroken()")
+    assert kernel.execute("'fine'").status == "ok"
+
+
+# -- what JSON has no word for
+
+ODD_VALUES = [
+    ("float('nan')", "nan"),
+    ("[float('inf'), float('-inf')]", ["inf", "-inf"]),
+    ("np.float64('nan')", "nan"),
+    ("np.float32(1.5)", 1.5),
+    ("np.int64(7)", 7),
+    ("np.bool_(True)", True),
+    ("np.array([[1, 2], [3, 4]])", [[1, 2], [3, 4]]),
+    ("np.array([1.0, np.nan])", [1.0, "nan"]),
+    ("np.datetime64('2024-01-02T03:04:05')", "2024-01-02T03:04:05"),
+    ("{np.int64(1): np.str_('a')}", {"1": "a"}),
+    ("{(1, 2): 'tuple', None: 'none', 1.5: 'float', True: 'true'}", None),
+    ("datetime.date(2024, 1, 2)", "2024-01-02"),
+    ("{datetime.date(2024, 1, 2): 1}", {"2024-01-02": 1}),
+    ("datetime.timedelta(seconds=90)", "0:01:30"),
+    ("b'\\x00\\xff'", "AP8="),
+    ("bytearray(b'ab')", "YWI="),
+    ("memoryview(b'ab')", "YWI="),
+    ("{'set', }", ["set"]),
+    ("(n for n in range(3))", [0, 1, 2]),
+    ("decimal.Decimal('1.5')", 1.5),
+    ("fractions.Fraction(1, 4)", 0.25),
+    ("pathlib.PurePosixPath('/a/b')", "/a/b"),
+    ("uuid.UUID(int=1)", "00000000-0000-0000-0000-000000000001"),
+    ("complex(1, 2)", "(1+2j)"),
+    ("Colour.RED", "red"),
+    ("2 ** 100", 2**100),
+]
+
+
+@pytest.mark.better_than_ipykernel("refuses some of these")
+@pytest.mark.parametrize(("value", "arrives"), ODD_VALUES, ids=[value for value, _ in ODD_VALUES])
+def test_values_that_json_has_no_word_for(kernel: Frontend, value: str, arrives: object) -> None:
+    code = f"""
+import datetime, decimal, enum, fractions, pathlib, uuid
+import numpy as np
+class Colour(enum.Enum):
+    RED = "red"
+display({{'application/json': {value}, 'text/plain': 'p'}}, raw=True)
+"""
+    (content,) = kernel.execute(IMPORT + code).displays
+    assert content["data"]["text/plain"] == "p"
+    if arrives is None:
+        arrives = {"(1, 2)": "tuple", "null": "none", "1.5": "float", "true": "true"}
+    assert content["data"]["application/json"] == arrives
+
+
+def test_a_value_that_contains_itself_is_an_error_in_the_cell(kernel: Frontend) -> None:
+    result = kernel.execute(IMPORT + "data = {}\ndata['self'] = data\ndisplay({'application/json': data}, raw=True)")
+    assert result.status == "error"
+    assert kernel.execute("1 + 1").result == {"text/plain": "2"}

@@ -27,6 +27,7 @@ REQUESTS: dict[str, Json] = {
     "interrupt_request": {},
     "create_subshell_request": {},
     "list_subshell_request": {},
+    "replay_request": {"msg_ids": []},
 }
 TOLD: dict[str, Json] = {"comm_open": COMM, "comm_msg": COMM, "comm_close": COMM}
 CHANNELS = pytest.mark.parametrize("channel", ["shell", "control"])

@@ -17,11 +17,12 @@ from IPython.core.history import HistoryManager
 from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp, shell_aliases, shell_flags
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Enum, Unicode, default, observe
+from traitlets import Bool, Enum, Int, Unicode, default, observe
 from traitlets.config import Config
 
 from ..runtime.attribution import POLICIES, Attribution
 from ..runtime.host import Host
+from ..runtime.replay import LIMIT_BYTES
 from .shell import ZMQInteractiveShell
 
 HISTORY_ROWS_HELD = 1000
@@ -58,6 +59,9 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         help="Whose output a thread's is: auto (of the cell whose code started it; a library's own: the newest cell), "
         "origin (of the cell that it was started in), latest (of the newest cell, as with ipykernel), none.",
     ).tag(config=True)
+    replay_bytes = Int(
+        LIMIT_BYTES, min=0, help="How much of its output the kernel keeps for clients that ask for it again; 0: none."
+    ).tag(config=True)
 
     @default("thread_output")
     def _default_thread_output(self) -> str:
@@ -88,6 +92,7 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         self.update_config(_defaults(self.connection_file, self.config))
         self._attribution = host.attribution
         host.attribution.policy = self.thread_output
+        host.wire.recent.limit_bytes = self.replay_bytes
 
     @property
     def abs_connection_file(self) -> str:

@@ -15,6 +15,7 @@ from traitlets import default
 
 from ..runtime.host import Host
 from .hooks import Hooked, Hooks, Parented
+from .shared import CELL
 from .streams import flush_foreign_streams
 
 
@@ -95,7 +96,7 @@ class ZMQShellDisplayHook(Parented, Hooked, DisplayHook):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._result = _Result()
+        self._thread = _Result()
         self._hooks = Hooks()
 
     @default("session")
@@ -111,6 +112,11 @@ class ZMQShellDisplayHook(Parented, Hooked, DisplayHook):
     @property
     def hooks(self) -> Hooks:
         return self._hooks
+
+    @property
+    def _result(self) -> Any:
+        cell = CELL.get()
+        return self._thread if cell is None else cell.result
 
     @property
     def prompt_count(self) -> int:
@@ -129,6 +135,15 @@ class ZMQShellDisplayHook(Parented, Hooked, DisplayHook):
     @exec_result.setter
     def exec_result(self, result: Any) -> None:
         self._result.execution = result
+
+    def compute_format_data(self, result: Any) -> Any:
+        """Format a result. IPython shows what goes wrong in a repr and goes on: the cell has failed all the same."""
+        shell: Any = self.shell
+        shown = shell.traceback.shown
+        formatted = super().compute_format_data(result)
+        if shell.traceback.shown is not shown and self.exec_result is not None:
+            self.exec_result.error_in_exec = shell.traceback.error
+        return formatted
 
     def start_displayhook(self) -> None:
         self._result.content = {"data": {}, "metadata": {}}

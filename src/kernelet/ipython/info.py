@@ -44,7 +44,7 @@ def kernel_info() -> dict[str, Any]:
         },
         "banner": f"Python {sys.version}\nIPython {ipython_version()} -- kernelet {__version__}\n",
         "help_links": [{"text": text, "url": url} for text, url in HELP_LINKS.items()],
-        "supported_features": ["kernel subshells"],
+        "supported_features": ["kernel subshells", "iopub replay"],
         "debugger": False,
     }
 

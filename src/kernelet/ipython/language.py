@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from IPython.utils.tokenutil import token_at_cursor
 from ..protocol.message import Content, Parent
 from ..runtime.attribution import PARENT
 from ..runtime.background import tell_of_threads
+from ..runtime.deadline import DEADLINE, interrupter
 from ..runtime.host import Host
 from ..runtime.interrupt import Interrupts
 from ..runtime.parking import ParkedLoop
@@ -110,24 +111,39 @@ class IPythonLanguage:
             )
         self.host.wire.begin_cell()
         interrupts.begin_request()
+        deadline = request.deadline
+        if deadline is not None:
+            context.run(DEADLINE.set, deadline)
+            deadline.start(interrupter(interrupts))
         try:
             result = self._run(content["code"], store_history, silent, request.metadata)
-            reply = self._outcome(result)
+            reply = self.outcome(result)
             expressions = self._expressions(content.get("user_expressions") or {}, reply)
         except KeyboardInterrupt:  # it came between our code and the user's
-            reply, expressions = self._interrupted(), {}
+            reply, expressions = context.run(self.interrupted), {}
         finally:
+            if deadline is not None:
+                deadline.stop()
+                context.run(DEADLINE.set, None)
             interrupts.end_request()
             interrupts.install()
             self.shell.numbers.end()
         self._leave_forked_child(reply["status"])
         flush_foreign_streams()
-        self._drain()
+        self.drain()
         self._save_history_later()
         reply["execution_count"] = count
         reply["user_expressions"] = expressions
         reply["payload"] = self.shell.take_payloads()
         return reply
+
+    def execute_as_task(self, request: Any, done: Callable[[Content], None]) -> None:
+        """Begin a cell that runs as a task of its lane's loop, and call `done` with the reply when it has ended."""
+        from .task_cells import RunningTask  # most kernels never need it
+
+        self._enter_lane(request.lane)
+        parking, context = self._where()
+        RunningTask(self, request, context.copy(), done).start(parking.loop)
 
     def _run(self, code: str, store_history: bool, silent: bool, metadata: dict[str, Any]) -> ExecutionResult:
         # Looked up at each call: VS Code and others replace it on the instance.
@@ -157,13 +173,14 @@ class IPythonLanguage:
             return False
         return bool(self.shell.should_run_async(code, transformed_cell=transformed))
 
-    def _outcome(self, result: ExecutionResult) -> Content:
+    def outcome(self, result: ExecutionResult) -> Content:
+        """Return the status of a cell, and its error as it was shown."""
         error = result.error_before_exec or result.error_in_exec
         if error is None:
             return {"status": "ok"}
         shown = self.shell.traceback.shown
         if shown is None and isinstance(error, KeyboardInterrupt):  # a second one, while the first was being shown
-            return self._interrupted()
+            return self.interrupted()
         name, text, lines = shown if shown else (type(error).__name__, str(error), [])
         return {
             "status": "error",
@@ -173,8 +190,13 @@ class IPythonLanguage:
             "engine_info": {"engine_uuid": self.host.wire.codec.session, "engine_id": -1, "method": "execute"},
         }
 
-    def _interrupted(self) -> Content:
-        content = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": ["KeyboardInterrupt"]}
+    def interrupted(self) -> Content:
+        """Tell of an interrupt between our code and the user's, and return the reply."""
+        content: Content = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": ["KeyboardInterrupt"]}
+        deadline = DEADLINE.get()
+        if deadline is not None and deadline.expired:
+            text = str(deadline.error())
+            content = {"ename": "TimeoutError", "evalue": text, "traceback": [f"TimeoutError: {text}"]}
         self.host.wire.publish("error", dict(content), self.host.attribution.current())
         return {"status": "error", **content}
 
@@ -185,7 +207,7 @@ class IPythonLanguage:
         evaluated: dict[str, Any] = self._in_cell_context(self.shell.user_expressions, expressions)
         return evaluated
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Fetch what C code and subprocesses wrote, so that it comes before the reply."""
         if self.host.capture is None:
             return
@@ -284,7 +306,7 @@ class IPythonLanguage:
         handler = getattr(self.comms, request.message.msg_type)
         message = dict(request.parent.message)
         self.with_parent(request.lane, request.parent, handler, None, list(request.message.idents), message)
-        self._drain()
+        self.drain()
 
     def with_parent(self, lane: Any, parent: Parent, function: Any, *args: Any) -> Any:
         interrupts = self._enter_lane(lane)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, Literal, Self
 
 from IPython.core.builtin_trap import BuiltinTrap
@@ -18,13 +20,32 @@ from IPython.core.magic import MagicsManager
 from IPython.core.payload import PayloadManager
 
 
+class TaskCell:
+    """What IPython keeps of a running cell, for one that runs as a task: between other cells of the same thread."""
+
+    def __init__(self) -> None:
+        self.numbers = SimpleNamespace()
+        self.payloads = SimpleNamespace()
+        self.result = SimpleNamespace(content=None, execution=None)
+        self.traceback = SimpleNamespace(shown=None, error=None)
+
+
+# The task cell whose code calls, None in all other code: what it keeps is then the thread's.
+CELL: ContextVar[TaskCell | None] = ContextVar("kernelet_cell", default=None)
+
+
 class CellNumbers:
     """Gives out execution counts: every cell its own number, seen by all code that runs in its thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._next = 1
-        self._here = threading.local()
+        self._thread = threading.local()
+
+    @property
+    def _here(self) -> Any:
+        cell = CELL.get()
+        return self._thread if cell is None else cell.numbers
 
     def begin(self, counted: bool) -> int:
         """Start a cell in this thread and return its number; `counted` if the next cell is to have another."""
@@ -58,8 +79,13 @@ class PayloadsByThread(PayloadManager):
     """Payloads of the cell that this thread runs."""
 
     def __init__(self, **kwargs: Any) -> None:
-        self._here = threading.local()
+        self._thread = threading.local()
         super().__init__(**kwargs)
+
+    @property
+    def _here(self) -> Any:
+        cell = CELL.get()
+        return self._thread if cell is None else cell.payloads
 
     @property
     def _payload(self) -> list[dict[str, Any]]:

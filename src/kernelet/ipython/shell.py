@@ -22,12 +22,13 @@ from traitlets import Any as AnyTrait
 from traitlets import CBool, Instance, Type, default, observe
 
 from ..runtime.attribution import PARENT
+from ..runtime.deadline import DEADLINE
 from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
 from .cell_name import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .hooks import ParentToken, message_parent
-from .shared import CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
+from .shared import CELL, CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
 
 # What ipykernel sets for children, so that they colour their output and never open a pager.
@@ -46,6 +47,7 @@ class _Traceback(threading.local):
     """The traceback that the cell of this thread showed last: lines, and the error's own name and text."""
 
     shown: tuple[str, str, list[str]] | None = None
+    error: BaseException | None = None
 
 
 class LoopRunner:
@@ -97,7 +99,7 @@ class ZMQInteractiveShell(InteractiveShell):
         return self.host.parking, None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.traceback = _Traceback()
+        self._traceback_of_thread = _Traceback()
         self.numbers = CellNumbers()
         self._showing = threading.RLock()
         super().__init__(*args, **kwargs)
@@ -147,11 +149,17 @@ class ZMQInteractiveShell(InteractiveShell):
         self.register_magics(KernelMagics)
         self.magics_manager.register_alias("ed", "edit")
 
+    @property
+    def traceback(self) -> Any:
+        """What the cell of the calling code has shown."""
+        cell = CELL.get()
+        return self._traceback_of_thread if cell is None else cell.traceback
+
     # -- running ---------------------------------------------------------------------------------------------------
 
     def run_cell(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Run a cell; `traceback.shown` then holds the traceback that it showed, if any."""
-        self.traceback.shown = None
+        self.traceback.shown = self.traceback.error = None
         result: ExecutionResult = super().run_cell(*args, **kwargs)
         return result
 
@@ -230,6 +238,10 @@ class ZMQInteractiveShell(InteractiveShell):
         except ValueError:
             super().showtraceback(exc_tuple, *args, **kwargs)
             return
+        deadline = DEADLINE.get()
+        if deadline is not None and deadline.expired and isinstance(value, KeyboardInterrupt):
+            value = deadline.error().with_traceback(tb)  # nobody pressed a key
+            etype = type(value)
         hide_our_frames(tb)
         with self._showing:  # ultratb keeps what it formats in attributes of one object
             self._show(etype, value, tb, *args, **kwargs)
@@ -249,7 +261,7 @@ class ZMQInteractiveShell(InteractiveShell):
             text = str(evalue)
         except Exception as error:  # noqa: BLE001  # whatever the user's __str__ raises: the error itself must be shown
             text = f"<str() of the exception raised {type(error).__name__}>"
-        self.traceback.shown = (name, text, stb)
+        self.traceback.shown, self.traceback.error = (name, text, stb), evalue
         content = {"ename": name, "evalue": text, "traceback": stb}
         if self.host.capture is not None:
             self.host.capture.drain()

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..protocol.codec import MalformedMessage, loads_object
 from ..protocol.message import Content, Message, Parent, error_content, reply_type
+from ..runtime.deadline import Deadline
 from ..runtime.lane import FENCE, Lane
+from ..runtime.replay import signed
+from .controls import NO_CONTROLS, InvalidControl, parse
+from .fields import InvalidField, MissingField, check
 from .language import Request
+from .measure import Measure
 from .subshells import UnknownSubshellError
 
 if TYPE_CHECKING:
@@ -27,27 +32,34 @@ class UnknownMessageType(ValueError):
     """A request of a type that this kernel does not know."""
 
 
-class MissingField(ValueError):
-    """A request without a field that its handling needs."""
-
-
 def handle(kernel: Kernel, lane: Lane, message: Message) -> None:
     """Answer one request: status busy, its handler's reply, status idle, whatever happens in between."""
-    started = kernel.clock()
     try:
-        content: Content = loads_object(message.content_raw, "content")
-        metadata = loads_object(message.metadata_raw, "metadata")
-    except MalformedMessage as error:
+        request = _request(lane, message)
+    except (MalformedMessage, InvalidControl) as error:
         malformed = Parent(message.header_raw, message.header, message.idents, message.channel)
         answer = _answerable(message, error)
-        _wrap(kernel, message, malformed, started, lambda: answer)
+        _wrap(kernel, message, malformed, None, lambda: answer)
         return
-    request = Request(message, content, metadata, message.parent(content, metadata), lane)
+    if request.controls.concurrency is not None and not lane.aborting and kernel.concurrent.take(request, finish):
+        return
+    measure = None
+    if message.msg_type == "execute_request":
+        measure = Measure(kernel.clock, request.controls.measure_memory)
     outer, lane.running = lane.running, request.parent
-    _wrap(kernel, message, request.parent, started, lambda: _dispatch(kernel, request))
+    _wrap(kernel, message, request.parent, measure, lambda: _dispatch(kernel, request), request.deadline)
     lane.running = outer
     if outer is not None:  # a comm message in the middle of a cell: front ends took its idle for the kernel's
         kernel.publish_status("busy", outer)
+
+
+def _request(lane: Lane, message: Message) -> Request:
+    """Decode a message. Raises MalformedMessage, InvalidControl."""
+    content: Content = loads_object(message.content_raw, "content")
+    metadata = loads_object(message.metadata_raw, "metadata")
+    controls = parse(metadata) if metadata and message.msg_type == "execute_request" else NO_CONTROLS
+    deadline = None if controls.timeout_s is None else Deadline(controls.timeout_s)
+    return Request(message, content, metadata, message.parent(content, metadata), lane, controls, deadline)
 
 
 def _answerable(message: Message, error: BaseException) -> Content | None:
@@ -55,26 +67,44 @@ def _answerable(message: Message, error: BaseException) -> Content | None:
 
 
 def _wrap(
-    kernel: Kernel, message: Message, parent: Parent, started: str, dispatch: Callable[[], Content | None]
+    kernel: Kernel,
+    message: Message,
+    parent: Parent,
+    measure: Measure | None,
+    dispatch: Callable[[], Content | None],
+    deadline: Deadline | None = None,
 ) -> None:
     kernel.publish_status("busy", parent)
     try:
         reply = dispatch()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever went wrong, the request is answered
-        if not isinstance(error, UnknownMessageType | MissingField | UnknownSubshellError):
+        if not isinstance(error, UnknownMessageType | MissingField | InvalidField | UnknownSubshellError):
             kernel.log.crash(f"could not handle {message.msg_type}")
         else:
             kernel.log("warning", str(error))
         reply = _answerable(message, error)
-    _reply(kernel, message, parent, started, reply)
+    _reply(kernel, message, parent, measure, reply, deadline)
     kernel.publish_status("idle", parent, lazy=False)
     kernel.after_reply(message, reply)
 
 
-def _reply(kernel: Kernel, message: Message, parent: Parent, started: str, reply: Content | None) -> None:
+def finish(kernel: Kernel, request: Request, measure: Measure, reply: Content) -> None:
+    """Answer a cell that ran beside others. The thread in which it ended."""
+    _reply(kernel, request.message, request.parent, measure, reply, request.deadline)
+    kernel.publish_status("idle", request.parent, lazy=False)
+
+
+def _reply(
+    kernel: Kernel,
+    message: Message,
+    parent: Parent,
+    measure: Measure | None,
+    reply: Content | None,
+    deadline: Deadline | None = None,
+) -> None:
     if reply is None:
         return
-    metadata = _execute_metadata(kernel, started, reply) if message.msg_type == "execute_request" else None
+    metadata = None if measure is None else _execute_metadata(kernel, measure, reply, deadline)
     kernel.wire.send(message.channel, reply_type(message.msg_type), reply, parent, metadata=metadata, lazy=True)
     if message.msg_type == "shutdown_request":
         kernel.wire.publish("shutdown_reply", reply, parent)
@@ -84,9 +114,8 @@ def answer(kernel: Kernel, message: Message) -> None:
     """Handle a message that user code gives back, and reply; no handler of the user's is asked, no status told."""
     lane = kernel.control if message.channel == "control" else kernel.main
     assert lane is not None
-    content, metadata = loads_object(message.content_raw, "content"), loads_object(message.metadata_raw, "metadata")
-    request = Request(message, content, metadata, message.parent(content, metadata), lane)
-    started = kernel.clock()
+    request = _request(lane, message)
+    measure = Measure(kernel.clock) if message.msg_type == "execute_request" else None
     outer, lane.running = lane.running, request.parent
     try:
         reply = _own(kernel, request)
@@ -95,7 +124,7 @@ def answer(kernel: Kernel, message: Message) -> None:
         reply = _answerable(message, error)
     finally:
         lane.running = outer
-    _reply(kernel, message, request.parent, started, reply)
+    _reply(kernel, message, request.parent, measure, reply, request.deadline)
     kernel.after_reply(message, reply)
 
 
@@ -137,29 +166,27 @@ def _own(kernel: Kernel, request: Request) -> Content | None:
         raise UnknownMessageType(f"kernelet has no answer to a message of type {msg_type!r}")
     if _aborted(request):
         return {"status": "aborted"}
+    check(msg_type, request.content)
     return handler(kernel, request)
 
 
-def _execute_metadata(kernel: Kernel, started: str, reply: Content) -> dict[str, Any]:
-    """Return what clients (JupyterLab's timing, ipyparallel) read beside an execute_reply."""
-    return {
-        "started": started,
+def _execute_metadata(kernel: Kernel, measure: Measure, reply: Content, deadline: Deadline | None) -> dict[str, Any]:
+    """Return what clients (JupyterLab's timing, ipyparallel) read beside an execute_reply, and what the cell took."""
+    metadata = {
+        **measure.metadata(),
         "dependencies_met": True,
         "engine": kernel.wire.codec.session,
         "status": reply["status"],
     }
-
-
-def _need_text(request: Request, name: str) -> None:
-    if not isinstance(request.content.get(name), str):
-        raise MissingField(f"{request.message.msg_type} has no text {name!r}")
+    if deadline is not None:
+        metadata["timed_out"] = deadline.expired
+    return metadata
 
 
 def execute(kernel: Kernel, request: Request) -> Content:
     """Run a cell. When it fails, what had arrived by then is aborted: the fence comes before the reply leaves."""
-    _need_text(request, "code")
     reply = kernel.language.execute(request)
-    if reply["status"] == "error" and request.content.get("stop_on_error", True):
+    if reply["status"] == "error" and request.controls.stops_queue(request.content):
         lane = request.lane
         lane.aborting = True
 
@@ -172,17 +199,14 @@ def execute(kernel: Kernel, request: Request) -> Content:
 
 
 def complete(kernel: Kernel, request: Request) -> Content:
-    _need_text(request, "code")
     return {"status": "ok", **kernel.language.complete(request)}
 
 
 def inspect(kernel: Kernel, request: Request) -> Content:
-    _need_text(request, "code")
     return {"status": "ok", **kernel.language.inspect(request)}
 
 
 def is_complete(kernel: Kernel, request: Request) -> Content:
-    _need_text(request, "code")
     return kernel.language.is_complete(request)
 
 
@@ -195,8 +219,6 @@ def comm_info(kernel: Kernel, request: Request) -> Content:
 
 
 def comm(kernel: Kernel, request: Request) -> None:
-    for name in ("comm_id", "target_name") if request.message.msg_type == "comm_open" else ("comm_id",):
-        _need_text(request, name)
     kernel.language.comm(request)
 
 
@@ -217,13 +239,25 @@ def create_subshell(kernel: Kernel, request: Request) -> Content:
 
 
 def delete_subshell(kernel: Kernel, request: Request) -> Content:
-    _need_text(request, "subshell_id")
     kernel.subshells.delete(request.content["subshell_id"])
     return {"status": "ok"}
 
 
 def list_subshell(kernel: Kernel, request: Request) -> Content:
     return {"status": "ok", "subshell_id": kernel.subshells.ids()}
+
+
+def replay(kernel: Kernel, request: Request) -> Content:
+    """Send once more, to who asks and on the channel where it asks, what iopub said lately; then the reply."""
+    wire = kernel.wire
+    content, asked_by = request.content, request.message
+    found = wire.recent.again(content.get("msg_ids"), content.get("after"), asked_by.header["msg_id"])
+    for message in found.messages:
+        wire.send_frames(asked_by.channel, signed(message, asked_by.idents, wire.codec.sign))
+    running = kernel.running()
+    for msg_id, told in found.requests.items():
+        told["running"] = msg_id in running
+    return {"status": "ok", "requests": found.requests, "after_found": found.after_found}
 
 
 def interrupt(kernel: Kernel, request: Request) -> Content:
@@ -249,6 +283,7 @@ HANDLERS: dict[str, Handler] = {
     "kernel_info_request": kernel_info,
     "connect_request": connect,
     "usage_request": usage,
+    "replay_request": replay,
     "interrupt_request": interrupt,
     "shutdown_request": shutdown,
     "create_subshell_request": create_subshell,

@@ -29,6 +29,7 @@ from ..runtime.parking import PlainParking
 from ..runtime.sockets import Sockets, keep_zero_copy_alive, mark_service_thread
 from ..runtime.wire import Wire
 from . import handlers
+from .concurrency import Concurrent
 from .language import Language
 from .subshells import Subshells
 
@@ -92,6 +93,7 @@ class Kernel:
         # Called at the very end, whoever brings it about.
         self.last_of_all: list[Callable[[], None]] = []
         self.subshells = Subshells(self)
+        self.concurrent = Concurrent(self)
         self.overrides = Overrides()
         self._assistant_lane: Lane | None = None
 
@@ -279,6 +281,12 @@ class Kernel:
     def publish_status(self, state: State, parent: Parent, lazy: bool = True) -> None:
         """Publish the kernel's state. Any thread."""
         self.wire.publish("status", {"execution_state": state}, parent, lazy=lazy)
+
+    def running(self) -> set[str]:
+        """Return the msg_ids of the cells that run now."""
+        lanes = [self.main, *self.subshells.lanes()]
+        parents = [lane.running for lane in lanes if lane is not None]
+        return self.concurrent.running() | {str(parent.header["msg_id"]) for parent in parents if parent is not None}
 
     def after_reply(self, message: Message, reply: Content | None) -> None:
         """Do what must wait until a request was answered."""

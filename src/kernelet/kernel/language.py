@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..protocol.message import Content, Message, Parent
+from ..runtime.deadline import Deadline
 from ..runtime.lane import Lane
+from .controls import NO_CONTROLS, Controls
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message while it is handled: decoded, with the parent of all that its handling sends, and its lane."""
+    """A message while it is handled: decoded, with the parent of all that its handling sends, and its lane.
+
+    `deadline` is not started: the language starts it with the user's code.
+    """
 
     message: Message
     content: Content
     metadata: dict[str, Any]
     parent: Parent
     lane: Lane
+    controls: Controls = NO_CONTROLS
+    deadline: Deadline | None = None
 
 
 class Language(Protocol):
@@ -50,3 +58,11 @@ class Language(Protocol):
 
     def close(self) -> None:
         """Save what must be saved (history). Any thread; the process ends afterwards."""
+
+
+@runtime_checkable
+class RunsTasks(Protocol):
+    """A language whose cells can run as a task of their lane's loop (`concurrency: task`); others run in their turn."""
+
+    def execute_as_task(self, request: Request, done: Callable[[Content], None]) -> None:
+        """Publish execute_input, begin the cell and return; call `done` with the reply's content when it has ended."""

@@ -52,6 +52,10 @@ class Subshells:
         """Return the ids, oldest first."""
         return list(self._by_id)
 
+    def lanes(self) -> list[Lane]:
+        """Return the lanes of all subshells."""
+        return [subshell.lane for subshell in list(self._by_id.values())]
+
     def create(self) -> str:
         """Start a subshell and return its id."""
         import asyncio  # noqa: F401  # both are slow to import: not in the thread, and not in a signal handler
@@ -84,14 +88,14 @@ class Subshells:
     def _run(self, lane: Lane, parking: ParkedLoop, interrupts: Interrupts) -> None:
         lane.run()
         try:
-            _end_tasks(parking.loop)
+            end_tasks(parking.loop)
         except (KeyboardInterrupt, RuntimeError) as error:  # RuntimeError: a task stopped or closed the loop
             self._kernel.log("info", f"lane {lane.name}: its tasks did not end: {error!r}")
         parking.close()
         self._kernel.interrupts.others.remove(interrupts)
 
 
-def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """Cancel the background tasks that a subshell leaves, and let them clean up. Its thread."""
     import asyncio
 

@@ -88,6 +88,20 @@ class AwaitingCell:
             self._undelivered += 1
             self._task.cancel()
 
+    @property
+    def task(self) -> asyncio.Task[Any]:
+        """The task that the cell is."""
+        return self._task
+
+    @property
+    def interrupting(self) -> bool:
+        """Whether an interrupt is on its way into the cell."""
+        return self._undelivered > 0
+
+    def on_the_stack(self) -> bool:
+        """Whether the cell's own code runs now, in the calling thread."""
+        return asyncio.current_task(self._loop) is self._task and threading.get_ident() == self._thread
+
     def drop_unstarted(self) -> None:
         """Cancel the tasks that the cell made and that have not begun: an exception would leave them behind."""
         for task in asyncio.all_tasks(self._loop).difference(self._older_tasks):

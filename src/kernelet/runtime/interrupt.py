@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -143,6 +143,13 @@ def checkpoint() -> None:
         interrupts.take_due()
 
 
+class Interruptible(Protocol):
+    """Something that user code does beside the main thread."""
+
+    def interrupt_from_outside(self) -> None:
+        """Interrupt it. Any thread, and the signal handler."""
+
+
 class Interrupts:
     """A thread's state, as far as an interrupt is concerned: the main thread's or a subshell's. That thread only."""
 
@@ -160,7 +167,9 @@ class Interrupts:
         # Interrupts a window's callback, while a GUI toolkit runs where the loop would sleep.
         self.interrupt_callback: Callable[[], None] | None = None
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
-        self.others: list[Interrupts] = []
+        self.others: list[Interruptible] = []
+        # The next signal is for this thread only (a time limit ran out): the others go on.
+        self.alone = False
         # os.fork calls its hooks now: an exception there is only printed.
         self.forking = False
         # Called when something is done about a signal. `insist.py` sets it, and signals again until it was called.
@@ -284,8 +293,10 @@ class Interrupts:
             return
         if self.acted is not None:
             self.acted()
-        for other in tuple(self.others):
-            other.interrupt_from_outside()
+        if not self.alone:
+            for other in tuple(self.others):
+                other.interrupt_from_outside()
+        self.alone = False
         if self.interrupt_callback is not None and not _is_machinery(frame):
             self.interrupt_callback()
         elif self.cancel is not None and self._loop_sleeps(frame):

@@ -1,0 +1,64 @@
+"""What a cell took: when, how long, the CPU and the memory of the process meanwhile. For the metadata of its reply.
+
+The thread of the cell. CPU and memory are the whole process's, since a cell may use many threads: cells that run at the
+same time are charged for each other. A few microseconds a cell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+try:
+    from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+except ImportError:  # Windows
+    getrusage = None  # type: ignore[assignment]
+
+# ru_maxrss is in KiB, on macOS in bytes.
+_MAXRSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
+_RESET_PEAK: Final = b"5"
+
+
+class Measure:
+    """Begins when it is made."""
+
+    __slots__ = ("_children", "_clock", "_self", "_since", "started")
+
+    def __init__(self, clock: Callable[[], str], own_peak: bool = False) -> None:
+        """`own_peak`: let the peak of memory begin anew, so that it is this cell's alone (Linux).
+
+        Not for every cell: what user code reads as ru_maxrss begins anew as well.
+        """
+        if own_peak:
+            with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as file:
+                file.write(_RESET_PEAK)
+        self._clock = clock
+        self.started = clock()
+        if getrusage is not None:
+            self._self, self._children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+        self._since = time.perf_counter()
+
+    def taken(self) -> dict[str, Any]:
+        """Return what it took until now: seconds, and bytes."""
+        wall_s = time.perf_counter() - self._since
+        if getrusage is None:
+            return {"wall_s": round(wall_s, 6)}
+        before, children_before = self._self, self._children
+        now, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+        return {
+            "wall_s": round(wall_s, 6),
+            "cpu_user_s": round(now.ru_utime - before.ru_utime, 6),
+            "cpu_system_s": round(now.ru_stime - before.ru_stime, 6),
+            "children_cpu_s": round(
+                children.ru_utime + children.ru_stime - children_before.ru_utime - children_before.ru_stime, 6
+            ),
+            "peak_memory_bytes": now.ru_maxrss * _MAXRSS_UNIT,
+            "peak_memory_growth_bytes": (now.ru_maxrss - before.ru_maxrss) * _MAXRSS_UNIT,
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the fields of an execute_reply's metadata."""
+        return {"started": self.started, "completed": self._clock(), "resources": self.taken()}
