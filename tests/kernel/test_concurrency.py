@@ -110,7 +110,10 @@ def test_an_error_before_it_aborts_it(kernel: Frontend, kind: str) -> None:
 
 @BOTH
 def test_an_interrupt_reaches_it(kernel: Frontend, kind: str) -> None:
-    slow = begin(kernel, "import asyncio\ntry:\n    await asyncio.sleep(1000)\nfinally:\n    print('cleaned up')", kind)
+    kernel.execute("import asyncio")
+    code = "try:\n    print('on', flush=True)\n    await asyncio.sleep(1000)\nfinally:\n    print('cleaned up')"
+    slow = kernel.send_execute(code, metadata={"concurrency": kind})
+    kernel.see_text("on", slow)
     kernel.interrupt()
     result = kernel.result(slow)
     assert (result.status, result.content["ename"]) == ("error", "KeyboardInterrupt")
