@@ -250,6 +250,10 @@ class Frontend:
         """Wait for a message and take it out of the inbox."""
         return self._take(channel, lambda: self._find(channel, None, where), f"such message on {channel}", deadline_s)
 
+    def drop(self, where: Callable[[Json], bool], channel: str = "iopub") -> None:
+        """Forget what has arrived and is of no interest."""
+        self._inbox[channel] = [message for message in self._inbox[channel] if not where(message)]
+
     def see_text(self, text: str, msg_id: str | None = None) -> None:
         """Wait until `text` was printed (by cell `msg_id`), in however many messages."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from debugging import Debugging
 from frontend import KERNEL_NAME, Frontend, RawClient, RawKernel
 
 FAILED = pytest.StashKey[bool]()
@@ -72,6 +73,16 @@ def kernel(shared_kernel: Shared, request: pytest.FixtureRequest) -> Iterator[Fr
     except BaseException:
         shared_kernel.drop()
         raise
+
+
+@pytest.fixture
+def debugger(kernel: Frontend, request: pytest.FixtureRequest) -> Iterator[Debugging]:
+    """A debug session on the module's kernel, begun for this test and ended after it."""
+    debugging = Debugging(kernel)
+    debugging.start()
+    yield debugging
+    if not kernel.ended and not request.node.stash.get(FAILED, False):
+        debugging.end()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,10 @@ class Echo:
 
     def comm(self, request: Request) -> None:
         self._answer(request)
+
+    def debug(self, request: Request, done: Callable[[Content], None]) -> None:
+        """Answer from another thread, with what was asked."""
+        threading.Thread(target=done, args=(request.content,)).start()
 
     def close(self) -> None:
         self.wire.log("warning", "echo says goodbye")

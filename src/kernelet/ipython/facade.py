@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait
-from traitlets import Float, Integer, observe
+from traitlets import Bool, Float, Integer, observe
 from traitlets.config import SingletonConfigurable
 
 from ..protocol.message import Message, Parent
@@ -26,6 +26,7 @@ from .ioloop import IOLoop
 from .sockets import WireSocket
 
 if TYPE_CHECKING:
+    from .debugger import Debugger
     from .language import IPythonLanguage
 
 
@@ -53,6 +54,9 @@ class IPythonKernel(SingletonConfigurable):
     eventloop = AnyTrait(None)
     int_id = Integer(-1)
     _poll_interval = Float(0.01).tag(config=True)
+
+    debug_just_my_code = Bool(False, help="Whether a debugger stays in the user's own code.").tag(config=True)
+    filter_internal_frames = Bool(True, help="Whether a debugger hides the kernel's own frames.").tag(config=True)
 
     implementation = "kernelet"
 
@@ -143,6 +147,11 @@ class IPythonKernel(SingletonConfigurable):
     @property
     def shell_streams(self) -> list[WireSocket]:
         return [self.shell_stream]
+
+    @property
+    def debugger(self) -> Debugger:
+        """The debugger, with `is_started`, `stopped_threads` and `breakpoint_list`."""
+        return self._language.debugger
 
     # -- the request that runs -------------------------------------------------------------------------------------
 

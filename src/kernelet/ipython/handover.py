@@ -40,6 +40,7 @@ HANDED_OVER = (
     "usage_request",
     "interrupt_request",
     "shutdown_request",
+    "debug_request",
 )
 # Not a busy loop: the wire's thread must get to receive what is waited for.
 PAUSE_S = 0.001

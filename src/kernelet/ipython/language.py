@@ -39,6 +39,8 @@ from .streams import OutStream, flush_foreign_streams
 if TYPE_CHECKING:
     import asyncio
 
+    from .debugger import Debugger
+
 
 # History that a crash (SIGKILL, a segmentation fault) may lose.
 HISTORY_HELD_S = 1.0
@@ -67,6 +69,8 @@ class IPythonLanguage:
             Forks(host.wire, host.capture).install()
         self._saving: asyncio.TimerHandle | None = None
         self._c_stdout = CStdout()
+        self._debugger: Debugger | None = None
+        self._making_debugger = threading.Lock()
         self.comms = CommManager(host)
         self.shell = self._app.make_shell(host, **options)
         self.stdin = Stdin(host)
@@ -351,6 +355,26 @@ class IPythonLanguage:
         """Return the loop and the context of the cells of this thread (main's, in a thread of the user's own)."""
         here = self._here
         return getattr(here, "parking", self.host.parking), getattr(here, "context", self.context)
+
+    # -- debugger --------------------------------------------------------------------------------------------------
+
+    @property
+    def debugger(self) -> Debugger:
+        """The debugger, made when it is first asked for: most kernels never debug. Any thread."""
+        with self._making_debugger:
+            if self._debugger is None:
+                from .debugger import Debugger
+
+                kernel = self.kernel
+                self._debugger = Debugger(
+                    self.host, self.shell, kernel.debug_just_my_code, kernel.filter_internal_frames
+                )
+                self.stdin.debugger = self._debugger
+            return self._debugger
+
+    def debug(self, request: Any, done: Callable[[Content], None]) -> None:
+        """Answer a debug_request."""
+        self.debugger.request(request.content, request.parent, done)
 
     # -- end -------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any
 
@@ -77,6 +77,8 @@ class ZMQInteractiveShell(InteractiveShell):
     exiter = Instance(ZMQExitAutocall)
     exit_now = CBool(False, help="Whether the kernel ends after this cell.")
     keepkernel_on_exit = None
+    # Called with the exception that ends a cell, before it is shown: a debugger may stop there.
+    on_uncaught: Callable[[BaseException], None] | None = None
     # There is no line to indent or to colour here: the front end does both.
     autoindent = CBool(False)
     colors_force = CBool(True)
@@ -242,6 +244,8 @@ class ZMQInteractiveShell(InteractiveShell):
         if deadline is not None and deadline.expired and isinstance(value, KeyboardInterrupt):
             value = deadline.error().with_traceback(tb)  # nobody pressed a key
             etype = type(value)
+        if self.on_uncaught is not None and kwargs.get("running_compiled_code"):
+            self.on_uncaught(value)
         hide_our_frames(tb)
         with self._showing:  # ultratb keeps what it formats in attributes of one object
             self._show(etype, value, tb, *args, **kwargs)

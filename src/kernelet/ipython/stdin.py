@@ -9,12 +9,15 @@ import builtins
 import getpass
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import StdinNotImplementedError
 
 from ..runtime.ask import StdinRefused
 from ..runtime.host import Host
+
+if TYPE_CHECKING:
+    from .debugger import Debugger
 
 
 class Stdin:
@@ -23,6 +26,8 @@ class Stdin:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._input, self._getpass = builtins.input, getpass.getpass
+        # Set once somebody has asked for the debugger.
+        self.debugger: Debugger | None = None
 
     def install(self) -> None:
         """Replace input, getpass.getpass and the breakpoint hook."""
@@ -48,11 +53,16 @@ class Stdin:
         return self._ask(str(prompt), True)
 
     def breakpoint(self, *args: Any, **kwargs: Any) -> Any:
-        """Stop in IPython's debugger in the caller's frame, or call what PYTHONBREAKPOINT names (0: nothing)."""
+        """Stop where it is called: in the front end's debugger when that is attached, else in IPython's.
+
+        Or call what PYTHONBREAKPOINT names (0: nothing).
+        """
         import os
 
         if os.environ.get("PYTHONBREAKPOINT"):
             return sys.__breakpointhook__(*args, **kwargs)  # noqa: T100  # the user asked for it
+        if self.debugger is not None and self.debugger.breakpoint(sys._getframe(1)):
+            return None
         from IPython.core.debugger import Pdb
 
         Pdb().set_trace(sys._getframe(1))

@@ -22,7 +22,9 @@ from .subshells import UnknownSubshellError
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-Handler = Callable[["Kernel", Request], Content | None]
+# An answer that comes later, in another thread: the function takes what is to be called with the content.
+Later = Callable[[Callable[[Content], None]], None]
+Handler = Callable[["Kernel", Request], Content | Later | None]
 
 # Messages that are told something rather than asked: nothing answers them, not even an error.
 _WITHOUT_REPLY = frozenset({"comm_open", "comm_msg", "comm_close"})
@@ -71,18 +73,32 @@ def _wrap(
     message: Message,
     parent: Parent,
     measure: Measure | None,
-    dispatch: Callable[[], Content | None],
+    dispatch: Callable[[], Content | Later | None],
     deadline: Deadline | None = None,
 ) -> None:
     kernel.publish_status("busy", parent)
     try:
         reply = dispatch()
+        if callable(reply):
+            reply(lambda content: _finish(kernel, message, parent, None, content))
+            return
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever went wrong, the request is answered
         if not isinstance(error, UnknownMessageType | MissingField | InvalidField | UnknownSubshellError):
             kernel.log.crash(f"could not handle {message.msg_type}")
         else:
             kernel.log("warning", str(error))
         reply = _answerable(message, error)
+    _finish(kernel, message, parent, measure, reply, deadline)
+
+
+def _finish(
+    kernel: Kernel,
+    message: Message,
+    parent: Parent,
+    measure: Measure | None,
+    reply: Content | None,
+    deadline: Deadline | None = None,
+) -> None:
     _reply(kernel, message, parent, measure, reply, deadline)
     kernel.publish_status("idle", parent, lazy=False)
     kernel.after_reply(message, reply)
@@ -119,6 +135,9 @@ def answer(kernel: Kernel, message: Message) -> None:
     outer, lane.running = lane.running, request.parent
     try:
         reply = _own(kernel, request)
+        if callable(reply):
+            reply(lambda content: _reply(kernel, message, request.parent, None, content))
+            return
     except Exception as error:  # noqa: BLE001  # whatever went wrong, the request is answered
         kernel.log.crash(f"could not handle {message.msg_type}")
         reply = _answerable(message, error)
@@ -128,7 +147,7 @@ def answer(kernel: Kernel, message: Message) -> None:
     kernel.after_reply(message, reply)
 
 
-def _dispatch(kernel: Kernel, request: Request) -> Content | None:
+def _dispatch(kernel: Kernel, request: Request) -> Content | Later | None:
     subshell_id = request.message.subshell_id
     if subshell_id is not None and request.message.channel == "shell" and kernel.subshells.get(subshell_id) is None:
         raise UnknownSubshellError(f"no subshell {subshell_id!r}")
@@ -142,7 +161,7 @@ def _dispatch(kernel: Kernel, request: Request) -> Content | None:
         hooks.post_handler_hook()
 
 
-def _by_user_or_kernel(kernel: Kernel, request: Request) -> Content | None:
+def _by_user_or_kernel(kernel: Kernel, request: Request) -> Content | Later | None:
     """Let the user's handler have the request, or the kernel's own."""
     custom = kernel.overrides.find(request.message.channel, request.message.msg_type)
     if custom is None or _aborted(request):
@@ -156,7 +175,7 @@ def _aborted(request: Request) -> bool:
     return request.lane.aborting and request.message.msg_type == "execute_request"
 
 
-def _own(kernel: Kernel, request: Request) -> Content | None:
+def _own(kernel: Kernel, request: Request) -> Content | Later | None:
     msg_type = request.message.msg_type
     handler = HANDLERS.get(msg_type)
     if handler is None:
@@ -265,6 +284,11 @@ def interrupt(kernel: Kernel, request: Request) -> Content:
     return {"status": "ok"}
 
 
+def debug(kernel: Kernel, request: Request) -> Later:
+    """Ask the debugger, which answers when it can: control goes on meanwhile."""
+    return lambda done: kernel.language.debug(request, done)
+
+
 def shutdown(kernel: Kernel, request: Request) -> Content:
     """Agree to end; `Kernel.after_reply` does it, once the reply and its broadcast are queued."""
     return {"status": "ok", "restart": request.content.get("restart", False) is True}
@@ -286,6 +310,7 @@ HANDLERS: dict[str, Handler] = {
     "replay_request": replay,
     "interrupt_request": interrupt,
     "shutdown_request": shutdown,
+    "debug_request": debug,
     "create_subshell_request": create_subshell,
     "delete_subshell_request": delete_subshell,
     "list_subshell_request": list_subshell,

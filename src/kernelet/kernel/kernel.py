@@ -132,7 +132,7 @@ class Kernel:
         self._language = language
         with self._routing:
             for message in self._early:
-                main.post(message)
+                (self.control if message.channel == "control" else main).post(message)
             self._early.clear()
             self.main = main  # last: whatever `route` posts from now on comes behind them
         self.interrupts.shield_forks()
@@ -211,7 +211,10 @@ class Kernel:
         if message.channel == "stdin":
             self.asker.answer(message)
         elif message.channel == "control":
-            self.control.post(message)
+            if message.msg_type == "debug_request" and self.main is None:
+                self._keep(message)  # the debugger looks at IPython's shell
+            else:
+                self.control.post(message)
         elif self.main is not None:
             self._route_shell(message, self.main)
         elif message.msg_type == "kernel_info_request":
@@ -268,7 +271,7 @@ class Kernel:
             if self.main is None:
                 self._early.append(message)
             else:
-                self.main.post(message)
+                (self.control if message.channel == "control" else self.main).post(message)
 
     def handle(self, lane: Lane, message: Message) -> None:
         """Answer a message in `lane`'s thread."""

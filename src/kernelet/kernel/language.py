@@ -56,6 +56,9 @@ class Language(Protocol):
     def comm(self, request: Request) -> None:
         """Handle comm_open, comm_msg or comm_close."""
 
+    def debug(self, request: Request, done: Callable[[Content], None]) -> None:
+        """Call `done` with the whole content of a debug_reply: now or later, here or in another thread."""
+
     def close(self) -> None:
         """Save what must be saved (history). Any thread; the process ends afterwards."""
 

@@ -57,7 +57,7 @@ def kernel_spec(
         "language": "python",
         # Windows has no signal that reaches another process and leaves it alive.
         "interrupt_mode": "message" if os.name == "nt" else "signal",
-        "metadata": {"supported_encryption": ["curve"]},
+        "metadata": {"debugger": True, "supported_encryption": ["curve"]},
         "kernel_protocol_version": "5.5",
     }
     if env:

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -153,6 +153,9 @@ class Interruptible(Protocol):
 class Interrupts:
     """A thread's state, as far as an interrupt is concerned: the main thread's or a subshell's. That thread only."""
 
+    # Takes care of an interrupt of a thread that a debugger has stopped, and tells whether it does. For all threads.
+    held: ClassVar[Callable[[int | None, FrameType | None], bool] | None] = None
+
     def __init__(self) -> None:
         # The await cell that runs now: call this to cancel it. Set by the parked loop.
         self.cancel: Callable[[], None] | None = None
@@ -233,6 +236,8 @@ class Interrupts:
         Code that waits in C (time.sleep, a lock) goes on until C returns, unless it has set `wake`.
         """
         frame = self._frame()
+        if Interrupts.held is not None and Interrupts.held(self._thread, frame):
+            return
         if _shielded(frame):
             self._wait_until_unshielded()
         elif self.cancel is not None and self._loop_sleeps(frame):
@@ -297,6 +302,8 @@ class Interrupts:
             for other in tuple(self.others):
                 other.interrupt_from_outside()
         self.alone = False
+        if Interrupts.held is not None and Interrupts.held(threading.get_ident(), frame):
+            return
         if self.interrupt_callback is not None and not _is_machinery(frame):
             self.interrupt_callback()
         elif self.cancel is not None and self._loop_sleeps(frame):

@@ -1,0 +1,97 @@
+"""What stops a thread, and what ends a stop early: `breakpoint()`, and an interrupt.
+
+pydevd holds a stopped thread in a function of its own. KeyboardInterrupt raised in there would leave pydevd believing
+that the thread still stands (ipykernel#821): so an interrupt lets the thread go on, and is raised as pydevd returns.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ..runtime.interrupt import Interrupts
+
+_DEBUGGER = ("pydevd", "_pydevd", "_pydev_")
+_WAITING = ("threading", "queue", "contextlib")
+_LOOK_DEPTH = 8
+
+
+class Stops:
+    """Stands between pydevd and the threads that it stops. `release` lets them go on (any thread may call it)."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release = release
+        self._stopped: set[int] = set()
+        self._interrupted: set[int] = set()
+        self._debugger: Any = None
+
+    def install(self) -> None:
+        """Stand between, once for every debugger that debugpy makes. The debugger's thread."""
+        from pydevd import get_global_debugger
+
+        debugger = get_global_debugger()
+        if debugger is None or debugger is self._debugger:
+            return
+        self._debugger = debugger
+        wait = debugger.do_wait_suspend
+
+        def do_wait_suspend(*args: Any, **kwargs: Any) -> Any:
+            ident = threading.get_ident()
+            self._stopped.add(ident)
+            try:
+                result = wait(*args, **kwargs)
+            finally:
+                self._stopped.discard(ident)
+            if ident in self._interrupted:
+                self._interrupted.discard(ident)
+                raise KeyboardInterrupt
+            return result
+
+        debugger.do_wait_suspend = do_wait_suspend
+        Interrupts.held = self._hold
+
+    def uninstall(self) -> None:
+        """Leave interrupts to themselves again."""
+        Interrupts.held = None
+
+    def _hold(self, ident: int | None, frame: FrameType | None) -> bool:
+        """Whether an interrupt of a thread is taken care of here: it stands, and evaluates nothing of the user's."""
+        if ident is None or ident not in self._stopped or not _waits_in_debugger(frame):
+            return False
+        self._interrupted.add(ident)
+        self._release()
+        return True
+
+    def trace_again(self, *_: object) -> None:
+        """Let pydevd see this thread again: Python 3.11 stops tracing one in which a trace function raised."""
+        if self._debugger is not None and sys.version_info < (3, 12) and sys.gettrace() is None:
+            self._debugger.enable_tracing()
+
+    def uncaught(self, error: BaseException) -> None:
+        """Stop where an exception was raised that ends a cell, if the front end asked for uncaught ones.
+
+        Nothing is uncaught to debugpy: IPython catches what leaves a cell. The thread of the cell.
+        """
+        handle = getattr(self._debugger, "trigger_exception_handler", None)
+        if handle is not None:  # debugpy 1.8.22 and later
+            handle((type(error), error, error.__traceback__), as_uncaught=True)
+
+    def stop_at(self, frame: FrameType) -> None:
+        """Stop at the next line of a frame of this thread."""
+        import pydevd
+
+        pydevd.settrace(suspend=True, trace_only_current_thread=True, patch_multiprocessing=False, stop_at_frame=frame)
+
+
+def _waits_in_debugger(frame: FrameType | None) -> bool:
+    for _ in range(_LOOK_DEPTH):
+        if frame is None:
+            return False
+        name = str(frame.f_globals.get("__name__"))
+        if name.partition(".")[0] not in _WAITING:
+            return name.startswith(_DEBUGGER)
+        frame = frame.f_back
+    return False

@@ -1,0 +1,177 @@
+"""debugpy in this process, and the connection with its adapter, a process that speaks DAP.
+
+The debugger's thread, except `start_debugpy`. debugpy is imported here and nowhere earlier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..protocol.dap import Conversation, DapMessage, Event, MalformedFrame, Response, ReverseRequest
+from .lane import SUBSHELL_THREAD
+from .sockets import mark_service_thread
+
+OnResponse = Callable[[DapMessage], None]
+_CHUNK = 1 << 16
+# Read by pydevd when it is imported. Cells run statement by statement: a step must lead to the next one. And it is no
+# news that frozen modules cannot be debugged.
+_WHILE_IMPORTING = {"PYDEVD_IPYTHON_COMPATIBLE_DEBUGGING": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
+class AdapterGone(ConnectionError):
+    """debugpy's adapter has ended, or was never there."""
+
+
+def import_debugpy() -> Any:
+    """Return debugpy. Importing it must not replace the hook of `breakpoint()`."""
+    if "debugpy" in sys.modules and "pydevd" in sys.modules:
+        return sys.modules["debugpy"]
+    hook = sys.breakpointhook
+    with _environment(_WHILE_IMPORTING):
+        import debugpy  # noqa: T100  # we are the debugger
+        import debugpy.server.api
+    sys.breakpointhook = hook
+    return debugpy
+
+
+@contextlib.contextmanager
+def _environment(extra: dict[str, str]) -> Iterator[None]:
+    added = {name: value for name, value in extra.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def start_debugpy() -> tuple[str, int]:
+    """Start debugpy and its adapter; return where the adapter listens. A thread that is not to be debugged.
+
+    Raises RuntimeError when the adapter does not start.
+    """
+    debugpy = import_debugpy()
+    from debugpy.server import api
+    from pydevd import get_global_debugger
+
+    # No debug session follows a child process here; debugpy would hold each one back and wait for it.
+    debugpy.configure(subProcess=False)
+    if api.listen.called and get_global_debugger() is None:
+        api.listen.called = False  # the adapter it called for has ended
+    for thread in threading.enumerate():
+        if _is_ours(thread.name):
+            mark_service_thread(thread)
+    hook = sys.breakpointhook
+    host, port = debugpy.listen(("127.0.0.1", 0))
+    sys.breakpointhook = hook
+    _send_at_once(get_global_debugger())
+    return host, port
+
+
+def _send_at_once(debugger: Any) -> None:
+    """Let pydevd's answers leave at once: it sends each in two pieces, and the second would wait 40 ms for an ack."""
+    debugger.writer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether this is a thread of the kernel's or of IPython's: stopped by a debugger, it would stop the kernel."""
+    if name.startswith(SUBSHELL_THREAD):
+        return False
+    return name.startswith("kernelet-") or name == "IPythonHistorySavingThread"
+
+
+def _nothing(message: DapMessage) -> None:
+    """Leave a response to whom awaits it."""
+
+
+class Adapter:
+    """One connection with the adapter."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_event: Callable[[Event], None],
+        on_lost: Callable[[Adapter, str], None],
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._conversation = Conversation()
+        self._waiting: dict[int, tuple[asyncio.Future[DapMessage], OnResponse]] = {}
+        self._closed = False
+        self._task = asyncio.get_running_loop().create_task(self._read())
+
+    @classmethod
+    async def connect(
+        cls, address: tuple[str, int], on_event: Callable[[Event], None], on_lost: Callable[[Adapter, str], None]
+    ) -> Adapter:
+        """Connect to an adapter; `on_lost` is told when it ends without our having closed. Raises OSError."""
+        reader, writer = await asyncio.open_connection(*address)
+        return cls(reader, writer, on_event, on_lost)
+
+    async def ask(self, command: str, arguments: Any = None, on_response: OnResponse = _nothing) -> DapMessage:
+        """Return the adapter's response, successful or not. Raises AdapterGone."""
+        return await self.begin(command, arguments, on_response)
+
+    def begin(
+        self, command: str, arguments: Any = None, on_response: OnResponse = _nothing
+    ) -> asyncio.Future[DapMessage]:
+        """Send a request; the future is its response, or AdapterGone.
+
+        `on_response` is called with it before any event is told that the adapter sent after it.
+        """
+        answer: asyncio.Future[DapMessage] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            answer.set_exception(AdapterGone("the debugger is not connected"))
+            return answer
+        seq, raw = self._conversation.request(command, arguments)
+        self._waiting[seq] = answer, on_response
+        self._writer.write(raw)
+        return answer
+
+    def close(self) -> None:
+        """End the connection."""
+        self._closed = True
+        self._writer.close()
+        self._fail("the debugger has been disconnected")
+
+    async def _read(self) -> None:
+        why = "debugpy's adapter has ended"
+        try:
+            while data := await self._reader.read(_CHUNK):
+                for received in self._conversation.receive(data):
+                    self._take(received)
+        except (OSError, MalformedFrame) as error:
+            why = f"{why}: {error}"
+        if not self._closed:
+            self._closed = True
+            self._writer.close()
+            self._fail(why)
+            self._on_lost(self, why)
+
+    def _take(self, received: Response | Event | ReverseRequest) -> None:
+        match received:
+            case Response(seq, message):
+                answer, on_response = self._waiting.pop(seq)
+                on_response(message)
+                if not answer.done():
+                    answer.set_result(message)
+            case Event():
+                self._on_event(received)
+            case ReverseRequest():
+                self._writer.write(self._conversation.refuse(received))
+
+    def _fail(self, why: str) -> None:
+        for answer, _ in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(AdapterGone(why))
+        self._waiting.clear()
