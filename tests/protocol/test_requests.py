@@ -28,6 +28,7 @@ REQUESTS: dict[str, Json] = {
     "create_subshell_request": {},
     "list_subshell_request": {},
     "replay_request": {"msg_ids": []},
+    "debug_request": {"status": "ok"},
 }
 TOLD: dict[str, Json] = {"comm_open": COMM, "comm_msg": COMM, "comm_close": COMM}
 CHANNELS = pytest.mark.parametrize("channel", ["shell", "control"])
