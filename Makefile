@@ -54,7 +54,7 @@ clean:
 # One stamp per set of extras: a second run installs nothing, unless pyproject.toml is newer.
 $(VENV)/has-run: EXTRAS := run
 $(VENV)/has-lab: EXTRAS := lab
-$(VENV)/has-dev: EXTRAS := test,ecosystem,browser,dev
+$(VENV)/has-dev: EXTRAS := test,ecosystem,browser,clients,dev
 $(VENV)/has-bench: EXTRAS := bench
 $(VENV)/has-run $(VENV)/has-lab $(VENV)/has-dev $(VENV)/has-bench: $(MADE) pyproject.toml
 	@echo "installing kernelet[$(EXTRAS)] into $(VENV)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,8 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+@contextmanager
+def new_window(browser: Browser) -> Iterator[Page]:
     """An empty window, large enough that nothing under test is out of sight."""
     from lab import DEADLINE_MS
 
@@ -64,6 +65,13 @@ def page(browser: Browser) -> Iterator[Page]:
     context.set_default_timeout(DEADLINE_MS)
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window of the test's own."""
+    with new_window(browser) as page:
+        yield page
 
 
 @pytest.fixture
@@ -86,3 +94,31 @@ def notebook(lab: LabServer, page: Page, kernel_name: str, screenshot: Path) -> 
     yield notebook
     notebook.shoot()
     lab.end_sessions()
+
+
+@pytest.fixture(scope="module")
+def notebook_of_module(
+    lab: LabServer, browser: Browser, kernel_name: str, request: pytest.FixtureRequest
+) -> Iterator[NotebookPage]:
+    """One notebook in JupyterLab for all tests of a module."""
+    from lab import NotebookPage
+
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    stem = Path(request.path).stem
+    lab.write_notebook(f"{stem}.ipynb", kernel_name)
+    with new_window(browser) as page:
+        page.goto(f"{lab.url}/lab/workspaces/{stem}/tree/{stem}.ipynb?token={lab.token}")
+        notebook = NotebookPage(page, SCREENSHOTS / f"{stem}.png")
+        notebook.wait_idle()
+        yield notebook
+    lab.end_sessions()
+
+
+@pytest.fixture
+def shared(notebook_of_module: NotebookPage, screenshot: Path) -> Iterator[NotebookPage]:
+    """The module's notebook, photographed for this test unless the test did so itself."""
+    notebook_of_module.screenshot = screenshot
+    screenshot.unlink(missing_ok=True)
+    yield notebook_of_module
+    if not screenshot.exists():
+        notebook_of_module.shoot()

@@ -125,6 +125,7 @@ class NotebookPage:
 
     def start(self, code: str) -> Locator:
         """Run `code` in the last cell, as typed and with Shift+Enter; the cell, perhaps still running."""
+        code = code.strip("\n")
         cell = self.cells.last
         mark = self.cells.count()
         editor = cell.locator(".cm-content")

@@ -95,6 +95,13 @@ def test_silent_cell_publishes_prints_and_errors_and_nothing_else(kernel: Fronte
     assert kernel.execute("1").content["execution_count"] == before + 1
 
 
+def test_reply_to_a_silent_cell_names_the_last_cell_that_was_counted(kernel: Frontend) -> None:
+    """qtconsole makes its first prompt from it: one more."""
+    before = kernel.execute("1").content["execution_count"]
+    assert kernel.execute("", silent=True, store_history=False).content["execution_count"] == before
+    assert kernel.execute("1/0", silent=True).content["execution_count"] == before
+
+
 def test_silent_means_no_history_even_when_history_is_asked_for(kernel: Frontend) -> None:
     before = kernel.execute("1").content["execution_count"]
     kernel.execute("silent_marker = 1", silent=True, store_history=True)

@@ -136,7 +136,8 @@ class IPythonLanguage:
         flush_foreign_streams()
         self.drain()
         self._save_history_later()
-        reply["execution_count"] = count
+        # Nobody saw a silent cell: its reply names the last one seen, to which qtconsole adds one for its prompt.
+        reply["execution_count"] = count - silent
         reply["user_expressions"] = expressions
         reply["payload"] = self.shell.take_payloads()
         return reply

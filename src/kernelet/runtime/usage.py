@@ -44,7 +44,7 @@ class Usage:
         now, used = time.monotonic(), sum(map(_cpu_seconds, pids))
         then, before = self._last_kernel or (now - _age(os.getpid()), 0.0)
         self._last_kernel = (now, used)
-        return max(0.0, 100 * (used - before) / max(now - then, 1e-3))
+        return round(max(0.0, 100 * (used - before) / max(now - then, 1e-3)), 1)
 
     def _host_cpu(self) -> float:
         with open("/proc/stat", encoding="ascii") as file:
@@ -52,7 +52,7 @@ class Usage:
         total, idle = sum(fields), fields[3] + fields[4]
         last_total, last_idle = self._last_host or (0.0, 0.0)
         self._last_host = (total, idle)
-        return max(0.0, 100 * (1 - (idle - last_idle) / max(total - last_total, 1e-3)))
+        return round(max(0.0, 100 * (1 - (idle - last_idle) / max(total - last_total, 1e-3))), 1)
 
 
 def _stat(pid: int) -> list[str]:
@@ -93,9 +93,8 @@ def _memory(pid: int) -> int:
 def _host_memory() -> dict[str, float]:
     with open("/proc/meminfo", encoding="ascii") as file:
         rows = dict(line.split(":", 1) for line in file)
-    sizes = {
-        name: int(rows[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable", "MemFree") if name in rows
-    }
+    names = ("MemTotal", "MemAvailable", "MemFree", "Active", "Inactive")
+    sizes = {name: int(rows[name].split()[0]) * 1024 for name in names if name in rows}
     total, available = sizes["MemTotal"], sizes.get("MemAvailable", sizes["MemFree"])
     limit, used_here = _number(_CGROUP / "memory.max"), _number(_CGROUP / "memory.current")
     if limit is not None and used_here is not None and limit < total:
@@ -107,6 +106,7 @@ def _host_memory() -> dict[str, float]:
         "percent": round(100 * used / total, 1),
         "used": used,
         "free": min(sizes["MemFree"], available),
+        **{name.lower(): sizes[name] for name in ("Active", "Inactive") if name in sizes},
     }
 
 

@@ -1,0 +1,56 @@
+"""Notebook 7 and the classic Notebook: open one, run a cell, see what it printed and returned."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from needs import need_module
+
+need_module("jupyterlab")
+need_module("playwright")
+
+from lab import DEADLINE_MS, LabServer  # noqa: E402
+from playwright.sync_api import Page, expect  # noqa: E402
+
+CODE = "print('printed')\n6 * 7"
+
+
+@pytest.fixture
+def written(lab: LabServer, kernel_name: str, screenshot: Path) -> str:
+    """A notebook for our kernel; its file name."""
+    name = f"{screenshot.stem}.ipynb"
+    lab.write_notebook(name, kernel_name)
+    return name
+
+
+def test_notebook_7_runs_a_cell(lab: LabServer, page: Page, written: str, screenshot: Path) -> None:
+    need_module("notebook")
+    page.goto(f"{lab.url}/notebooks/{written}?token={lab.token}")
+    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute(
+        "data-status", "idle", timeout=DEADLINE_MS
+    )
+    cell = page.locator(".jp-Notebook .jp-CodeCell").first
+    editor = cell.locator(".cm-content")
+    editor.fill(CODE)
+    editor.press("Shift+Enter")
+    expect(cell.locator(".jp-OutputArea-output")).to_have_text(["printed\n", "42"], timeout=DEADLINE_MS)
+    expect(cell.locator(".jp-InputArea-prompt")).to_have_text("[1]:")
+    page.screenshot(path=screenshot)
+    lab.end_sessions()
+
+
+def test_classic_notebook_runs_a_cell(lab: LabServer, page: Page, written: str, screenshot: Path) -> None:
+    need_module("nbclassic")
+    page.goto(f"{lab.url}/nbclassic/notebooks/{written}?token={lab.token}")
+    expect(page.locator("#kernel_indicator_icon")).to_have_class(re.compile("kernel_idle_icon"), timeout=DEADLINE_MS)
+    cell = page.locator(".cell.code_cell").first
+    cell.locator(".CodeMirror").click()
+    page.keyboard.insert_text(CODE)
+    page.keyboard.press("Shift+Enter")
+    expect(cell.locator(".output_area .output_subarea")).to_have_text(["printed\n", "42"], timeout=DEADLINE_MS)
+    expect(cell.locator(".input_prompt")).to_have_text(re.compile(r"In\s\[1\]:"))
+    page.screenshot(path=screenshot)
+    lab.end_sessions()
