@@ -18,6 +18,7 @@ FLOORS = ("protocol", "runtime", "ipython", "kernel")
 
 ALLOWED = {floor: frozenset(FLOORS[: height + 1]) for height, floor in enumerate(FLOORS)}
 # Beside the house: they start kernels or talk to them, and the kernel knows neither.
+ALLOWED["inprocess"] = frozenset({"inprocess", *FLOORS})
 ALLOWED["launch"] = frozenset({"launch", "protocol"})
 ALLOWED["service"] = frozenset({"service", "protocol", "launch"})
 
@@ -29,6 +30,7 @@ FORBIDDEN = {
     "runtime": HEAVY | {"IPython"},
     "ipython": HEAVY,
     "kernel": HEAVY,
+    "inprocess": frozenset({"tornado", "fastapi", "psutil"}),
     "launch": frozenset({"zmq", "IPython"}),
     "service": frozenset({"zmq", "IPython"}),
 }

@@ -28,7 +28,7 @@ from .shell import ZMQInteractiveShell
 
 _ABSENT: Final = object()
 _ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
-    (sys, ("stdout", "stderr", "displayhook", "excepthook", "breakpointhook", "path", "argv", "ps1", "ps2", "ps3")),
+    (sys, ("stdout", "stderr", "displayhook", "excepthook", "breakpointhook", "ps1", "ps2", "ps3")),
     (builtins, ("input", "display", "get_ipython", "exit", "quit", "__IPYTHON__")),
     (getpass, ("getpass",)),
     (faulthandler, ("enable", "register")),
@@ -41,69 +41,85 @@ _ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
 _SIGNALS: Final = ("SIGINT", "SIGURG")
 
 
-class Borrowed:
-    """A `with` block in which a kernel may live."""
+class State:
+    """Names of the process that lead to a kernel or to the program, as they are when this is made."""
 
-    def __enter__(self) -> Self:
+    def __init__(self) -> None:
         self._attributes = [
-            (place, name, getattr(place, name, _ABSENT)) for place, names in _ATTRIBUTES for name in names
+            (place, name, vars(place).get(name, _ABSENT)) for place, names in _ATTRIBUTES for name in names
         ]
-        self._path = list(sys.path)
-        self._finders = list(sys.meta_path)
-        self._modules = {name for name in sys.modules if _is_ipykernels(name)}
+        self._singletons = [(one, vars(one).get("_instance", _ABSENT)) for one in _singletons()]
         self._main = sys.modules.get("__main__")
-        self._environment = dict(os.environ)
+        self._running = asyncio.events._get_running_loop()
         self._in_main = threading.current_thread() is threading.main_thread()
+        self._signals = {}
         if self._in_main:
             self._signals = {
                 getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in _known_signals()
             }
-            self._wakeup = signal.set_wakeup_fd(-1)
-        self._singletons = [(one, vars(one).get("_instance", _ABSENT)) for one in _singletons()]
-        for one, _ in self._singletons:
-            one._instance = None
-        self._running = asyncio.events._get_running_loop()
-        asyncio.events._set_running_loop(None)
+
+    def put_back(self) -> None:
+        """Make them lead there again. In the same thread."""
+        for place, name, value in [*self._attributes, *((one, "_instance", was) for one, was in self._singletons)]:
+            if value is not _ABSENT:
+                setattr(place, name, value)
+            elif name in vars(place):
+                delattr(place, name)
+        if self._main is not None:
+            sys.modules["__main__"] = self._main
+        asyncio.events._set_running_loop(self._running)
+        for number, handler in self._signals.items():
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+
+
+def make_room() -> None:
+    """Let a kernel and its shell be made, and its loop run, whatever the program itself has."""
+    for one in _singletons():
+        one._instance = None
+    asyncio.events._set_running_loop(None)
+
+
+def forget_shell() -> None:
+    """End the shell without IPython's own end, which would empty the namespace: it is the program's."""
+    shell: Any = vars(ZMQInteractiveShell).get("_instance")
+    if shell is None:
+        return
+    atexit.unregister(shell.atexit_operations)
+    if shell.history_manager is not None:
+        shell.history_manager.end_session()
+        shell.history_manager.close()
+    shell._atexit_once_called = True
+    shell.atexit_operations()
+
+
+class Borrowed:
+    """A `with` block in which a kernel may live."""
+
+    def __enter__(self) -> Self:
+        self._state = State()
+        self._path = list(sys.path)
+        self._finders = list(sys.meta_path)
+        self._modules = {name for name in sys.modules if _is_ipykernels(name)}
+        self._environment = dict(os.environ)
+        self._in_main = threading.current_thread() is threading.main_thread()
+        self._wakeup = signal.set_wakeup_fd(-1) if self._in_main else -1
+        make_room()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        asyncio.events._set_running_loop(self._running)
-        self._forget_shell()
-        for place, name, value in self._attributes:
-            if value is not _ABSENT:
-                setattr(place, name, value)
-            elif hasattr(place, name):
-                delattr(place, name)
+        forget_shell()
+        self._state.put_back()
         sys.path[:] = self._path
         sys.meta_path[:] = self._finders
         for name in [name for name in sys.modules if _is_ipykernels(name) and name not in self._modules]:
             del sys.modules[name]
-        if self._main is not None:
-            sys.modules["__main__"] = self._main
         os.environ.clear()
         os.environ.update(self._environment)
         if self._in_main:
-            for number, handler in self._signals.items():
-                signal.signal(number, handler)
             signal.set_wakeup_fd(self._wakeup)
-
-    def _forget_shell(self) -> None:
-        """End the shell without IPython's own end, which would empty the namespace: it is the program's."""
-        shell: Any = vars(ZMQInteractiveShell).get("_instance")
-        if shell is not None:
-            atexit.unregister(shell.atexit_operations)
-            if shell.history_manager is not None:
-                shell.history_manager.end_session()
-                shell.history_manager.close()
-            shell._atexit_once_called = True
-            shell.atexit_operations()
-        for one, instance in self._singletons:
-            if instance is not _ABSENT:
-                one._instance = instance
-            elif "_instance" in vars(one):
-                del one._instance
 
 
 def _is_ipykernels(name: str) -> bool:

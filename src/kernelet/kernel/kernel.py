@@ -75,7 +75,7 @@ class Kernel:
         self.interrupts = Interrupts()
         session = uuid.uuid4().hex
         codec = Codec(self.connection.key, self.connection.signature_scheme, session, self.clock, _username())
-        self.wire = Wire(sockets, codec, self.route, self._tell_starting, log)
+        self.wire = self._open_wire(sockets, codec)
         self.asker = Asker(self.wire, self.attribution)
         self.control = Lane("control", PlainParking(), self.handle, log)
         self.main: Lane | None = None
@@ -103,6 +103,9 @@ class Kernel:
         if self._language is None:
             raise RuntimeError("the kernel is still starting")
         return self._language
+
+    def _open_wire(self, sockets: Sockets, codec: Codec) -> Wire:
+        return Wire(sockets, codec, self.route, self._tell_starting, self.log)
 
     @staticmethod
     def clock() -> str:

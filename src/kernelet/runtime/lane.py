@@ -151,6 +151,11 @@ class Lane:
             except KeyboardInterrupt:  # raised from outside (a subshell's thread) just as user code returned
                 self._log("info", f"lane {self.name}: an interrupt came too late")
 
+    def run_waiting(self) -> None:
+        """Handle what is queued, and return: for a lane that no thread of its own runs."""
+        while self._inbox:
+            self._run_one(self._inbox.popleft())
+
     def _run_one(self, job: Job) -> None:
         self.began = time.monotonic()
         try:
