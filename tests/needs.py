@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from typing import NoReturn
 
 import pytest
@@ -65,3 +66,22 @@ def need_python(version: str) -> str:
     if path is None or subprocess.run([path, "-c", ""], capture_output=True).returncode != 0:
         pytest.skip(f"{OTHER_MACHINE}it has python{version}", allow_module_level=True)
     return path
+
+
+def need_kernelspec(name: str) -> None:
+    """Ask for a kernelspec that jupyter_client can start, its provisioner included."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from jupyter_client.provisioning import KernelProvisionerFactory
+
+    try:
+        spec = KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel:
+        absent(f"the kernelspec {name}")
+    if not KernelProvisionerFactory.instance().is_provisioner_available(spec):
+        absent(f"the provisioner of the kernelspec {name}")
+
+
+def need_linux() -> None:
+    """Ask for Linux; another system is never a failure."""
+    if sys.platform != "linux":
+        pytest.skip(f"{OTHER_MACHINE}it has Linux", allow_module_level=True)

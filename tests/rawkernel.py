@@ -22,7 +22,7 @@ import zmq
 
 from sandbox import DEADLINE_S, KERNEL_NAME, PORTS, Json, KernelGone, Sandbox, connection
 
-KERNEL_MODULE = {"python3": "ipykernel_launcher"}.get(KERNEL_NAME, KERNEL_NAME)
+KERNEL_MODULE = {"python3": "ipykernel_launcher", "kernelet-instant": "kernelet"}.get(KERNEL_NAME, KERNEL_NAME)
 DELIMITER = b"<IDS|MSG>"
 KINDS = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "iopub": zmq.SUB, "hb": zmq.REQ}
 T = TypeVar("T")

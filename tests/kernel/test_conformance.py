@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import jupyter_kernel_test
+import pytest
 from jupyter_client.manager import KernelManager, start_new_kernel
 
 from frontend import KERNEL_NAME, Sandbox
+from needs import need_kernelspec
 
 
 class TestConformance(jupyter_kernel_test.KernelTests):
@@ -86,3 +88,31 @@ class TestIopubWelcome(jupyter_kernel_test.IopubWelcomeTests):
         """End the kernel."""
         super().tearDownClass()
         cls.sandbox.close()
+
+
+@pytest.mark.skipif(KERNEL_NAME != "kernelet", reason="it tests that kernelspec anyway")
+class TestInstantConformance(TestConformance):
+    """The same on a kernel that is forked from a zygote."""
+
+    kernel_name = "kernelet-instant"
+    patch: ClassVar[pytest.MonkeyPatch]
+    runtime: ClassVar[Sandbox]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Start the kernel, in a runtime folder of its own: its zygote must end with this class."""
+        need_kernelspec("kernelet-instant")
+        cls.patch = pytest.MonkeyPatch()
+        cls.runtime = Sandbox()
+        cls.patch.setenv("JUPYTER_RUNTIME_DIR", str(cls.runtime.runtime))
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        """End the kernel and the zygote."""
+        from kernelet.launch.zygotes import Zygotes
+
+        super().tearDownClass()
+        Zygotes(cls.runtime.runtime / "kernelet-zygotes").end()
+        cls.patch.undo()
+        cls.runtime.close()

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
@@ -167,3 +168,26 @@ def test_a_place_where_jupyter_does_not_look_is_told(
         f"Installed the kernelspec kernelet in {tmp_path}/share/jupyter/kernels/kernelet\n",
         "",
     )
+
+
+def test_an_instant_spec_asks_for_the_zygote_and_names_what_it_imports(tmp_path: Path) -> None:
+    directory = install(prefix=tmp_path, instant=True, preload=["numpy", "matplotlib.pyplot"])
+    assert directory == str(tmp_path / "share/jupyter/kernels/kernelet-instant")
+    spec = json.loads(Path(directory, "kernel.json").read_text())
+    assert spec["display_name"] == "Python 3 (kernelet, instant)"
+    assert spec["metadata"]["kernel_provisioner"] == {
+        "provisioner_name": "kernelet-zygote",
+        "config": {"preload": ["numpy", "matplotlib.pyplot"]},
+    }
+
+
+@pytest.mark.parametrize("options", [{"preload": ["numpy"]}, {"instant": True, "preload": ["import os"]}])
+def test_a_preload_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        kernel_spec(**options)
+
+
+def test_the_instant_spec_that_is_shipped_is_the_one_that_would_be_installed() -> None:
+    shipped = json.loads((SHIPPED.parent / "kernelet-instant/kernel.json").read_text())
+    made = kernel_spec(display_name="Python 3 (kernelet, instant)", instant=True)
+    assert {**shipped, "argv": None, "interrupt_mode": None} == {**made, "argv": None, "interrupt_mode": None}

@@ -42,6 +42,8 @@ _CELL_GRACE_S = 0.08
 _ATEXIT_GRACE_S = 5.0
 _CHILDREN_GRACE_S = 0.05
 _WIRE_GRACE_S = 2.0
+# How long a shutdown waits for IPython to be set up: ending around it would close files that it is just reading.
+_START_GRACE_S = 1.0
 
 # How long a busy lane has to come to a message that another lane may handle as well.
 PATIENCE_S = 0.05
@@ -157,7 +159,9 @@ class Kernel:
 
     def _leave(self) -> None:
         """See to it that the process ends, whatever main does. A thread of its own."""
-        if self.main is not None:
+        if self.main is None:
+            self._main_done.wait(_START_GRACE_S)
+        else:
             self.main.end()
             for _ in range(2):  # the second for a cell that swallowed the first
                 if not self._main_done.wait(0) and threading.main_thread().ident:

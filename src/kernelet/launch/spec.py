@@ -20,6 +20,9 @@ from jupyter_core.paths import SYSTEM_JUPYTER_PATH, jupyter_data_dir, jupyter_pa
 
 KERNEL_NAME = "kernelet"
 DISPLAY_NAME = "Python 3 (kernelet)"
+INSTANT_NAME = "kernelet-instant"
+INSTANT_PROVISIONER = "kernelet-zygote"
+"""The entry point of `provisioner.ZygoteProvisioner`, by which a kernelspec asks for it."""
 LOGOS = ("logo-32x32.png", "logo-64x64.png", "logo-svg.svg")
 
 # jupyter_client lists no folder whose name has anything else; it lower-cases names when it looks them up.
@@ -36,13 +39,16 @@ def kernel_spec(
     profile: str | None = None,
     env: Mapping[str, str] | None = None,
     frozen_modules: bool | None = None,
+    instant: bool = False,
+    preload: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the contents of a kernel.json that starts kernelet on this very Python.
 
-    `frozen_modules` is handed to Python as `-Xfrozen_modules=on|off`; None leaves Python's own default.
+    `frozen_modules` is handed to Python as `-Xfrozen_modules=on|off`; None leaves Python's own default. `instant`
+    kernels are forked from a zygote that has imported the modules in `preload`.
 
     Raises:
-        SpecError: a name or value in `env` that no process can be given.
+        SpecError: a name or value in `env` that no process can be given, a name in `preload` that no module can have.
     """
     # VS Code looks for an absolute interpreter; Zed for an item that *is* the placeholder.
     argv = [sys.executable]
@@ -60,6 +66,13 @@ def kernel_spec(
         "metadata": {"debugger": True, "supported_encryption": ["curve"]},
         "kernel_protocol_version": "5.5",
     }
+    if preload and not instant:
+        raise SpecError("preload is for instant kernels")
+    if wrong := [name for name in preload if not all(part.isidentifier() for part in name.split("."))]:
+        raise SpecError(f"not a module: {wrong[0]!r}")
+    if instant:
+        config = {"preload": list(preload)}
+        spec["metadata"]["kernel_provisioner"] = {"provisioner_name": INSTANT_PROVISIONER, "config": config}
     if env:
         for name, value in env.items():
             if not name or "=" in name or "\0" in name + value:
@@ -101,29 +114,41 @@ def install(
     user: bool = False,
     sys_prefix: bool = False,
     prefix: str | os.PathLike[str] | None = None,
-    kernel_name: str = KERNEL_NAME,
+    kernel_name: str | None = None,
     display_name: str | None = None,
     profile: str | None = None,
     env: Mapping[str, str] | None = None,
     frozen_modules: bool | None = None,
+    instant: bool = False,
+    preload: Sequence[str] = (),
 ) -> str:
     """Install a kernelspec that starts kernelet on this very Python; return the folder made.
 
     For everybody on this machine, unless one of `user` (the current user), `sys_prefix` (this Python's own prefix) and
-    `prefix` says otherwise. A kernelspec of the same name there is replaced.
+    `prefix` says otherwise. A kernelspec of the same name there is replaced. Without a `kernel_name` it is kernelet, or
+    kernelet-instant.
 
     Raises:
         SpecError: a name Jupyter does not allow, a place that cannot be written, a bad variable in `env`.
     """
     if user + sys_prefix + (prefix is not None) > 1:
         raise SpecError("user, sys_prefix and prefix exclude each other")
+    if kernel_name is None:
+        kernel_name = INSTANT_NAME if instant else KERNEL_NAME
     if not _KERNEL_NAME.fullmatch(kernel_name) or not kernel_name.strip("."):
         raise SpecError(
             f"not a kernel name: {kernel_name!r} (Jupyter allows ASCII letters, digits, '.', '_' and '-')",
         )
     if display_name is None:
         display_name = _default_display_name(kernel_name, profile)
-    spec = kernel_spec(display_name=display_name, profile=profile, env=env, frozen_modules=frozen_modules)
+    spec = kernel_spec(
+        display_name=display_name,
+        profile=profile,
+        env=env,
+        frozen_modules=frozen_modules,
+        instant=instant,
+        preload=preload,
+    )
     if user:
         data_dir = Path(jupyter_data_dir())
     elif sys_prefix or prefix is not None:
@@ -144,7 +169,7 @@ def add_install_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--user", action="store_true", help="install for the current user, not for the whole machine")
     place.add_argument("--sys-prefix", action="store_true", help="install into this Python's own prefix")
     place.add_argument("--prefix", metavar="P", help="install into P/share/jupyter/kernels")
-    parser.add_argument("--name", metavar="N", default=KERNEL_NAME, help="the kernelspec's name (default: %(default)s)")
+    parser.add_argument("--name", metavar="N", help="the kernelspec's name (default: kernelet, or kernelet-instant)")
     parser.add_argument("--display-name", metavar="D", help="the name people see")
     parser.add_argument("--profile", metavar="P", help="the IPython profile that the kernel starts with")
     parser.add_argument(
@@ -154,6 +179,16 @@ def add_install_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar=("K", "V"),
         help="set the environment variable K to V in the kernel; may be repeated",
+    )
+    parser.add_argument(
+        "--instant", action="store_true", help="fork kernels from a process that has everything imported (Linux)"
+    )
+    parser.add_argument(
+        "--preload",
+        action="append",
+        default=[],
+        metavar="M",
+        help="with --instant: a module that this process imports as well (numpy, pandas, matplotlib); may be repeated",
     )
     parser.add_argument(
         "--frozen-modules",
@@ -183,6 +218,8 @@ def main(argv: Sequence[str]) -> int:
             profile=options.profile,
             env=dict(options.env),
             frozen_modules=options.frozen_modules,
+            instant=options.instant,
+            preload=options.preload,
         )
     except SpecError as error:
         everywhere = not (options.user or options.sys_prefix or options.prefix is not None)
@@ -203,9 +240,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _default_display_name(kernel_name: str, profile: str | None) -> str:
-    if kernel_name != KERNEL_NAME:
+    if kernel_name not in (KERNEL_NAME, INSTANT_NAME):
         return kernel_name
-    return DISPLAY_NAME if profile is None else f"Python 3 (kernelet, {profile})"
+    notes = ["kernelet", *(["instant"] if kernel_name == INSTANT_NAME else []), *([profile] if profile else [])]
+    return f"Python 3 ({', '.join(notes)})"
 
 
 def _logos() -> list[Path]:
