@@ -28,7 +28,7 @@ class Settings(BaseSettings):
 
     # The server
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
+    port: int = Field(default=8000, ge=0, le=65535)
     token: str = ""
     """What every request but GET /health must show. Empty: `kernelet serve` makes one and prints it."""
     insecure_no_auth: bool = False
@@ -42,55 +42,57 @@ class Settings(BaseSettings):
     backend: Literal["local", "remote"] = "local"
     kernel_name: str = ""
     """The kernelspec. Empty: kernelet's own locally, the server's default remotely."""
-    server_url: str = Field("http://127.0.0.1:8888", validation_alias=_also("server_url", "jupyter_server_url"))
-    backend_token: str = Field("", validation_alias=_also("backend_token", "jupyter_token"))
-    timeout_connect: float = Field(10.0, gt=0, validation_alias=_also("timeout_connect", "jupyter_timeout_connect"))
-    timeout_total: float = Field(30.0, gt=0, validation_alias=_also("timeout_total", "jupyter_timeout_total"))
+    server_url: str = Field(default="http://127.0.0.1:8888", validation_alias=_also("server_url", "jupyter_server_url"))
+    backend_token: str = Field(default="", validation_alias=_also("backend_token", "jupyter_token"))
+    timeout_connect: float = Field(
+        default=10.0, gt=0, validation_alias=_also("timeout_connect", "jupyter_timeout_connect")
+    )
+    timeout_total: float = Field(default=30.0, gt=0, validation_alias=_also("timeout_total", "jupyter_timeout_total"))
     crash_sleep_duration: float = Field(
-        30.0, ge=0, validation_alias=_also("crash_sleep_duration", "jupyter_crash_sleep_duration")
+        default=30.0, ge=0, validation_alias=_also("crash_sleep_duration", "jupyter_crash_sleep_duration")
     )
     """The longest pause between two attempts to reach a remote server again; the first is a fraction of a second."""
 
     # Time
-    timeout_default: float = Field(30.0, gt=0)
-    timeout_oneshot: float = Field(300.0, gt=0)
-    timeout_repl: float = Field(55.0, gt=0)
-    timeout_max: float = Field(3600.0, gt=0)
-    interrupt_grace: float = Field(2.0, gt=0)
+    timeout_default: float = Field(default=30.0, gt=0)
+    timeout_oneshot: float = Field(default=300.0, gt=0)
+    timeout_repl: float = Field(default=55.0, gt=0)
+    timeout_max: float = Field(default=3600.0, gt=0)
+    interrupt_grace: float = Field(default=2.0, gt=0)
     """How long an interrupted cell may take to end before it is interrupted once more."""
-    kill_grace: float = Field(1.0, gt=0)
+    kill_grace: float = Field(default=1.0, gt=0)
     """How long it may take after that before the process tree is killed."""
-    startup_timeout: float = Field(30.0, gt=0)
-    ping_interval: float = Field(5.0, gt=0)
+    startup_timeout: float = Field(default=30.0, gt=0)
+    ping_interval: float = Field(default=5.0, gt=0)
 
     # Output
-    max_output_chars: int = Field(10_000, ge=100)
+    max_output_chars: int = Field(default=10_000, ge=100)
     """Of stdout, of stderr, and of each text result: the rest goes to a file."""
-    max_output_bytes: int = Field(50_000_000, ge=1000)
+    max_output_bytes: int = Field(default=50_000_000, ge=1000)
     """Of one execution: beyond it the execution is interrupted."""
-    max_image_bytes: int = Field(256 * 1024, ge=1024)
-    max_image_side: int = Field(1568, ge=16)
-    max_images: int = Field(20, ge=0)
+    max_image_bytes: int = Field(default=256 * 1024, ge=1024)
+    max_image_side: int = Field(default=1568, ge=16)
+    max_images: int = Field(default=20, ge=0)
 
     # How many, how long
-    max_sessions: int = Field(64, ge=1)
-    queue_depth: int = Field(128, ge=1)
-    max_concurrent_oneshot: int = Field(8, ge=1)
-    idle_timeout: float = Field(1800.0, ge=0)
+    max_sessions: int = Field(default=64, ge=1)
+    queue_depth: int = Field(default=128, ge=1)
+    max_concurrent_oneshot: int = Field(default=8, ge=1)
+    idle_timeout: float = Field(default=1800.0, ge=0)
     """A session that has not executed for so long is destroyed, unless it is busy; 0 is never."""
-    max_lifetime: float = Field(0.0, ge=0)
+    max_lifetime: float = Field(default=0.0, ge=0)
     auto_recover: Literal["notice", "run"] = "notice"
     """What a call does that finds the kernel dead: say so and run nothing, or run in the new kernel."""
-    max_recoveries: int = Field(3, ge=0)
+    max_recoveries: int = Field(default=3, ge=0)
     """How often a session's kernel is replaced without one completed cell between."""
-    pool_size: int = Field(0, ge=0)
+    pool_size: int = Field(default=0, ge=0)
 
     # Safety
-    memory_mb: int = Field(4096, ge=0)
-    cpu_seconds: int = Field(0, ge=0)
-    nproc: int = Field(256, ge=0)
-    fsize_mb: int = Field(1024, ge=0)
-    nofile: int = Field(1024, ge=0)
+    memory_mb: int = Field(default=4096, ge=0)
+    cpu_seconds: int = Field(default=0, ge=0)
+    nproc: int = Field(default=256, ge=0)
+    fsize_mb: int = Field(default=1024, ge=0)
+    nofile: int = Field(default=1024, ge=0)
     isolation: Isolation = "none"
     work_dir: Path | None = None
     """Where sessions run: each gets a folder of its own below. None: a temporary folder, removed at the end."""
@@ -104,7 +106,7 @@ class Settings(BaseSettings):
     preload: Names = ["numpy", "pandas", "matplotlib.pyplot"]
 
     # Logs
-    log_level: LogLevel = Field("INFO", validation_alias=_also("log_level", "jupyter_log_level"))
+    log_level: LogLevel = Field(default="INFO", validation_alias=_also("log_level", "jupyter_log_level"))
     log_code: bool = False
 
     @field_validator("allowed_hosts", "allowed_origins", "preload", mode="before")

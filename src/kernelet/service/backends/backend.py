@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from kernelet.service.settings import Isolation
+from kernelet.launch.confined import Confinement
 
 Message = dict[str, Any]
 """A Jupyter message as jupyter_client has it: header, parent_header, metadata, content, buffers."""
 
-Listener = Callable[[str, Message], None]
-"""Called in the loop with the channel (shell, iopub, stdin, control) and each message, in order."""
+Listener = Callable[[str, Message], Awaitable[None] | None]
+"""Called in the loop with the channel (shell, iopub, stdin, control) and each message, in order.
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one kernel and its children may use; None leaves it to the settings, 0 is no limit."""
-
-    memory_mb: int | None = None
-    cpu_seconds: int | None = None
-    nproc: int | None = None
-    fsize_mb: int | None = None
-    nofile: int | None = None
+What it returns is awaited before the channel's next message is read: whoever writes too fast waits in the kernel.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +28,7 @@ class KernelRequest:
     kernel_name: str = ""
     cwd: Path | None = None
     envs: Mapping[str, str] = field(default_factory=dict)
-    isolation: Isolation | None = None
-    limits: Limits = Limits()
+    confinement: Confinement = field(default_factory=Confinement)
 
 
 class Kernel(Protocol):
@@ -73,6 +64,8 @@ class Backend(Protocol):
     """A place where kernels run."""
 
     name: str
+    sets_envs: bool
+    """Kernels are born with the variables of their request; otherwise they are set once the kernel runs."""
 
     async def open(self) -> None:
         """Get ready to start kernels. Raises Unavailable."""

@@ -1,0 +1,246 @@
+"""Kernels on this machine: jupyter_client starts them, over sockets in a private folder. Runs in the service's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+
+from kernelet.launch import spec
+from kernelet.service.backends.backend import Kernel, KernelRequest, Listener
+from kernelet.service.backends.processes import MARK, kill_tree
+from kernelet.service.backends.readiness import Readiness
+from kernelet.service.errors import NotFound, Unavailable
+from kernelet.service.settings import Settings
+
+logger = logging.getLogger("kernelet.service")
+
+CHANNELS = ("iopub", "shell", "stdin", "control")
+SECRETS = ("KERNELET_TOKEN", "KERNELET_BACKEND_TOKEN", "JUPYTER_TOKEN")
+"""Of the service: user code must not read them."""
+
+_LEAVING_S = 1.0
+_LAST_WORDS_S = 0.05
+"""After its death, what a kernel sent before still comes out of the sockets."""
+
+
+class LocalKernel:
+    """One kernel process, its sockets, and the tasks that read them."""
+
+    def __init__(self, manager: AsyncKernelManager, kernel_id: str, log: Path) -> None:
+        self.kernel_id = kernel_id
+        self.pid: int | None = getattr(manager.provisioner, "pid", None)
+        self.gone: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self.log = log
+        self._manager = manager
+        assert manager.provisioner is not None, "start_kernel comes first"
+        self._provisioner = manager.provisioner
+        client: AsyncKernelClient = manager.client()
+        client.start_channels(hb=False)
+        self._client = client
+        self._listener: Listener = lambda channel, message: None
+        self._dead = asyncio.Event()
+        self._killing: asyncio.Task[None] | None = None
+        self._tasks = [asyncio.create_task(self._read(channel)) for channel in CHANNELS]
+        self._tasks.append(asyncio.create_task(self._watch()))
+
+    def listen(self, listener: Listener) -> None:
+        """Hand all messages to `listener` from now on."""
+        self._listener = listener
+
+    async def send(self, channel: str, msg_type: str, content: Mapping[str, Any], msg_id: str) -> None:
+        """Send a request."""
+        if self._dead.is_set():
+            await asyncio.shield(self.gone)
+        if self.gone.done() or self._killing:
+            raise ConnectionError("the kernel is gone")
+        message = self._client.session.msg(msg_type, dict(content))
+        message["header"]["msg_id"] = message["msg_id"] = msg_id
+        getattr(self._client, f"{channel}_channel").send(message)
+
+    async def interrupt(self) -> None:
+        """Send SIGINT to the kernel's process group, or an interrupt_request where its spec wants that."""
+        if not self.gone.done():
+            with contextlib.suppress(ProcessLookupError):
+                await self._manager.interrupt_kernel()
+
+    async def kill(self) -> None:
+        """Kill the process tree and free everything; whoever comes second waits for the first."""
+        if self._killing is None:
+            self._killing = asyncio.create_task(self._kill())
+        await asyncio.shield(self._killing)
+
+    async def shutdown(self) -> None:
+        """Let it leave by itself, so that its exit handlers run, and kill what did not."""
+        if not self.gone.done() and self._killing is None:
+            with contextlib.suppress(ConnectionError):
+                await self.send("control", "shutdown_request", {"restart": False}, uuid.uuid4().hex)
+                await asyncio.wait({self.gone}, timeout=_LEAVING_S)
+        await self.kill()
+
+    async def _kill(self) -> None:
+        await asyncio.to_thread(kill_tree, self.pid, self.kernel_id)
+        # The zygote or jupyter_client may know more about it than its pid.
+        if self._provisioner.has_process and not self.gone.done():
+            with contextlib.suppress(OSError):
+                await self._provisioner.kill()
+        try:
+            await asyncio.wait_for(asyncio.shield(self.gone), 10)
+        except TimeoutError:
+            logger.error("kernel %s (process %s) does not die", self.kernel_id, self.pid)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._client.stop_channels()
+        if self._provisioner.has_process:
+            await self._provisioner.wait()
+        await self._manager.cleanup_resources()
+        self.log.unlink(missing_ok=True)
+
+    async def _read(self, channel: str) -> None:
+        source = getattr(self._client, f"{channel}_channel")
+        while True:
+            try:
+                message = await source.get_msg()
+            except ValueError as error:  # a wrong signature, or no message at all
+                logger.warning("kernel %s sent something unreadable: %s", self.kernel_id, error)
+                continue
+            waiting = self._listener(channel, message)
+            if waiting is not None:
+                await waiting
+
+    async def _watch(self) -> None:
+        """Wait for the death of the process without polling, where the system allows it."""
+        await _death_of(self.pid, self._manager, self._dead)
+        await asyncio.sleep(_LAST_WORDS_S)
+        status = await self._provisioner.poll() if self._provisioner.has_process else None
+        self.gone.set_result(status)
+
+
+async def _death_of(pid: int | None, manager: AsyncKernelManager, dead: asyncio.Event) -> None:
+    if pid is not None and hasattr(os, "pidfd_open"):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:  # gone already, or forbidden: ask
+            pass
+        else:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(descriptor, dead.set)
+            try:
+                await dead.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+            return
+    while await manager.is_alive():  # noqa: ASYNC110  # no event comes from a process where there are no pidfds
+        await asyncio.sleep(0.2)
+    dead.set()
+
+
+class LocalBackend:
+    """Starts kernels and remembers them, so that none outlives the service."""
+
+    name = "local"
+    sets_envs = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder: Path | None = None
+        self._kernels: set[LocalKernel] = set()
+        # One for all: each context has a thread and descriptors of its own.
+        self._context = AsyncKernelManager().context
+
+    async def open(self) -> None:
+        """Make the private folder of the sockets. Its name is short: a socket's path has 107 bytes at most."""
+        self._folder = Path(tempfile.mkdtemp(prefix="kernelet-"))
+
+    async def close(self) -> None:
+        """Kill what is left and remove the folder."""
+        await asyncio.gather(*(kernel.kill() for kernel in list(self._kernels)))
+        self._kernels.clear()
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        self._context.destroy(linger=0)
+
+    async def ready(self) -> bool:
+        """Tell whether kernels can be started: the service is open."""
+        return self._folder is not None
+
+    async def start(self, request: KernelRequest) -> Kernel:
+        """Start a kernel and wait until it answers."""
+        assert self._folder is not None, "open() comes first"
+        kernel_id = uuid.uuid4().hex
+        short = kernel_id[:12]
+        manager = AsyncKernelManager(
+            kernel_name=request.kernel_name or self._settings.kernel_name or spec.KERNEL_NAME,
+            context=self._context,
+            transport="tcp" if os.name == "nt" else "ipc",
+            connection_file=str(self._folder / f"{short}.json"),
+        )
+        manager._kernel_spec = self._spec(manager, request)
+        log = self._folder / f"{short}.log"
+        environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        environment |= request.confinement.limits.environment() | dict(request.envs)
+        environment[MARK] = kernel_id
+        with log.open("wb") as output:
+            try:
+                await manager.start_kernel(
+                    env=environment,
+                    cwd=str(request.cwd) if request.cwd else None,
+                    stdout=output,
+                    stderr=output,
+                    # Rows of a thousand sessions in one file help nobody, and cost each of them.
+                    extra_arguments=["--HistoryManager.hist_file=:memory:"],
+                )
+            except BaseException as error:
+                # Called off in the middle, too: there may be a process that nobody else knows.
+                if manager.provisioner is not None and manager.provisioner.has_process:
+                    await manager.provisioner.kill()
+                    await manager.provisioner.wait()
+                await manager.cleanup_resources()
+                if isinstance(error, Exception):
+                    raise Unavailable(f"The kernel could not be started: {error}") from error
+                raise
+        kernel = LocalKernel(manager, kernel_id, log)
+        self._kernels.add(kernel)
+        kernel.gone.add_done_callback(lambda _: self._kernels.discard(kernel))
+        try:
+            await Readiness(kernel).wait(self._settings.startup_timeout)
+        except BaseException as error:
+            words = log.read_text(errors="replace")[-500:].strip() if log.exists() else ""
+            await kernel.kill()
+            if isinstance(error, Unavailable) and words:
+                raise Unavailable(f"{error} It said: {words}") from error
+            raise
+        return kernel
+
+    def _spec(self, manager: AsyncKernelManager, request: KernelRequest) -> KernelSpec:
+        """Return the spec to start, confined as asked; kernelet itself needs none to be installed."""
+        found: KernelSpec
+        try:
+            found = manager.kernel_spec_manager.get_kernel_spec(manager.kernel_name)
+        except NoSuchKernel:
+            if manager.kernel_name != spec.KERNEL_NAME:
+                raise NotFound(f"There is no kernelspec {manager.kernel_name!r} on this machine.") from None
+            found = KernelSpec(**spec.kernel_spec())
+        if request.confinement.confines:
+            writable = [str(self._folder), *([str(request.cwd)] if request.cwd else [])]
+            config = json.dumps(request.confinement.with_writable(*writable).as_config())
+            # jupyter_client puts this Python in the place of the first "python"; here it is no longer the first.
+            own = {"python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
+            command = [sys.executable if found.argv[0] in own else found.argv[0], *found.argv[1:]]
+            found.argv = [sys.executable, "-m", "kernelet.launch.confined", config, *command]
+        return found
