@@ -1,0 +1,1 @@
+"""The service as an MCP server: the `ipython` tool and the REPL tools, over stdio and over HTTP."""
