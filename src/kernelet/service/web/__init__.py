@@ -1,0 +1,39 @@
+"""The web page at `/`: static files, no build, nothing from elsewhere. Its calls are those of the REST interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+STATIC: Final = Path(__file__).parent / "static"
+
+HEADERS: Final = {
+    # Output of user code is shown here: it may bring images as data, and no script, no request of its own.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+        "frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+OPEN_PATHS: Final = frozenset({"/", "/static/page.css", "/static/page.js", "/static/cell.js", "/static/service.js"})
+"""What needs no token: the page itself has no secrets, and asks for the token where none was given."""
+
+
+def add_page(app: FastAPI) -> None:
+    """Serve the page at `/` of `app`."""
+    from fastapi.responses import FileResponse  # the service imports this module only where it serves
+
+    def serve(path: str, name: str) -> None:
+        def endpoint() -> FileResponse:
+            return FileResponse(STATIC / name, headers=HEADERS)
+
+        app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False, response_class=FileResponse)
+
+    for path in OPEN_PATHS:
+        serve(path, path.removeprefix("/static/") if path != "/" else "index.html")
