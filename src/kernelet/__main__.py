@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 
@@ -10,12 +11,21 @@ USAGE = """\
 usage: kernelet -f FILE [options]     run a kernel on the connection that FILE describes
        kernelet [options]             run a kernel on a connection of its own, and say which
        kernelet install [options]     install the kernelspec (kernelet install --help)
+       kernelet run FILE|- [options]  run a script in a kernel of its own, showing what it says (kernelet run --help)
+       kernelet mcp [options]         serve Python to an MCP client over stdin and stdout (kernelet mcp --help)
        kernelet --version | --help
 
 options are ipykernel's: --profile=NAME, --matplotlib=inline, --IPKernelApp.exec_lines='[...]', --InteractiveShell.*,
 --ip=ADDRESS, --transport=tcp|ipc, --shell=PORT (also --iopub, --stdin, --control, --hb), --debug, and any
 --Class.trait=value
 """
+
+COMMANDS = {
+    "install": ("kernelet.launch.spec", "launch"),
+    "run": ("kernelet.service.run", "serve"),
+    "mcp": ("kernelet.service.mcp.stdio", "mcp"),
+}
+"""The module of each command, which has a `main`, and the extra that it needs. A kernel imports none of them."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,11 +40,23 @@ def main(argv: list[str] | None = None) -> int:
     if argv[:1] in (["--help"], ["-h"], ["help"]):
         print(USAGE, end="")
         return 0
-    if argv[:1] == ["install"]:
-        from .launch.spec import main as install
-
-        return install(argv[1:])
+    if argv and argv[0] in COMMANDS:
+        return run_command(argv[0], argv[1:])
     return run_kernel(argv)
+
+
+def run_command(name: str, argv: list[str]) -> int:
+    """Run a command with the arguments after its name; what it needs may not be installed."""
+    module, extra = COMMANDS[name]
+    try:
+        command = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "kernelet":
+            raise
+        print(f"kernelet {name} needs {error.name}: pip install 'kernelet[{extra}]'", file=sys.stderr)
+        return 1
+    status: int = command.main(argv)
+    return status
 
 
 def run_kernel(argv: list[str]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kernelet.service.inside.expression import InsideError
 from kernelet.service.inside.stdlib import kinds
 from kernelet.service.stdlib import HEADER, Stdlib, StdlibError, without
 
@@ -22,7 +23,10 @@ class Trial:
 
     async def __call__(self, source: str) -> Mapping[str, Any]:
         self.runs += 1
-        answer: Mapping[str, Any] = kinds(SimpleNamespace(), source)
+        try:
+            answer: Mapping[str, Any] = kinds(SimpleNamespace(), source)
+        except ZeroDivisionError as error:
+            raise InsideError(type(error).__name__, str(error)) from error
         return answer
 
 
@@ -75,7 +79,7 @@ def test_code_that_is_no_python_changes_nothing(library: Stdlib, trial: Trial, c
 
 
 def test_code_that_fails_when_it_runs_changes_nothing(library: Stdlib) -> None:
-    with pytest.raises(StdlibError, match="fails when it is run: division by zero"):
+    with pytest.raises(StdlibError, match="fails when it is run: ZeroDivisionError: division by zero"):
         add(library, "1 / 0")
     assert not library.path.exists()
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kernelet.service.inside.expression import InsideError
+
 try:
     import fcntl
 except ImportError:  # Windows: writers of one service are still one after the other
@@ -20,7 +22,7 @@ except ImportError:  # Windows: writers of one service are still one after the o
 HEADER = '"""REPL Standard Library - Auto-loaded into new sessions."""\n'
 
 Trial = Callable[[str], Awaitable[Mapping[str, Any]]]
-"""Runs a source in a kernel of its own and returns what `inside.stdlib.kinds` says; raises what went wrong there."""
+"""Runs a source in a kernel of its own and returns what `inside.stdlib.kinds` says; raises InsideError as that does."""
 
 
 class StdlibError(Exception):
@@ -92,8 +94,8 @@ class Stdlib:
         new = _merged(old, names, function_code)
         try:
             kinds = await self._trial(new)
-        except Exception as error:
-            raise StdlibError(f"The code fails when it is run: {error}") from error
+        except InsideError as error:
+            raise StdlibError(f"The code fails when it is run: {error.name}: {error}") from error
         try:
             newest = self._replace(names, function_code)
         except OSError as error:
@@ -112,7 +114,7 @@ class Stdlib:
         if self._kinds is None or self._kinds[0] != source:
             try:
                 self._kinds = (source, await self._trial(source))
-            except Exception as error:
+            except InsideError as error:
                 raise StdlibError(f"{self.path.name} fails when it is run: {error}") from error
         return self._kinds[1]
 

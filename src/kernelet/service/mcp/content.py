@@ -102,7 +102,7 @@ def structured(result: ExecutionResult) -> dict[str, Any]:
 
 def json_block(answer: dict[str, Any]) -> types.TextContent:
     """Return an answer of the REPL tools as the text that clients without structured content read."""
-    return _text(json.dumps(answer, ensure_ascii=False, indent=1, default=str))
+    return _text(json.dumps(answer, ensure_ascii=False, indent=1))
 
 
 def image_blocks(result: ExecutionResult) -> list[Block]:
