@@ -207,7 +207,7 @@ def test_a_cancelled_call_interrupts_the_code_and_keeps_the_variables(served: Se
                 started.set()
 
         async with anyio.create_task_group() as tasks:
-            code = "import time\nprint('running now')\ntry: time.sleep(1000)\nexcept KeyboardInterrupt:\n    state = 'after'"
+            code = "import time\nprint('running now')\ntry: time.sleep(1000)\nexcept KeyboardInterrupt: state = 'after'"
             arguments = {"code": code, "timeout": 600}
             tasks.start_soon(lambda: served.client.call_tool("ipython", arguments, progress_callback=progress))
             with anyio.fail_after(DEADLINE_S):

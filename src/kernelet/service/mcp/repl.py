@@ -10,8 +10,8 @@ from typing import Any
 
 from kernelet.service.engine import Engine, SessionOptions
 from kernelet.service.errors import ServiceError
-from kernelet.service.inspection import stats
 from kernelet.service.inside.expression import InsideError
+from kernelet.service.inspection import stats
 from kernelet.service.result import ExecutionResult
 from kernelet.service.snapshots import Snapshots
 from kernelet.service.stdlib import Stdlib, StdlibError
