@@ -16,7 +16,6 @@ from typing import Any
 
 from IPython.core import page, payloadpage
 from IPython.core.autocall import ZMQExitAutocall
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell, InteractiveShellABC
 from traitlets import Any as AnyTrait
 from traitlets import CBool, Instance, Type, default, observe
@@ -28,8 +27,10 @@ from ..runtime.parking import ParkedLoop
 from .cell_name import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .hooks import ParentToken, message_parent
+from .runners import LoopRunner, run_in_trio
 from .shared import CELL, CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
+from .windows import Windowed
 
 # What ipykernel sets for children, so that they colour their output and never open a pager.
 _ENVIRONMENT = {
@@ -50,21 +51,7 @@ class _Traceback(threading.local):
     error: BaseException | None = None
 
 
-class LoopRunner:
-    """Runs a coroutine of a cell on the kernel's loop, in the cells' own context. `%autoawait` prints it."""
-
-    def __init__(self, shell: ZMQInteractiveShell) -> None:
-        self._shell = shell
-
-    def __call__(self, coroutine: Any) -> Any:
-        parking, context = self._shell.where()
-        return parking.run(coroutine, context)
-
-    def __str__(self) -> str:
-        return "asyncio"
-
-
-class ZMQInteractiveShell(InteractiveShell):
+class ZMQInteractiveShell(Windowed, InteractiveShell):
     """IPython's shell in a Jupyter kernel."""
 
     __module__ = "ipykernel.zmqshell"
@@ -107,7 +94,11 @@ class ZMQInteractiveShell(InteractiveShell):
         super().__init__(*args, **kwargs)
         # Top-level await runs on the kernel's own loop, so that tasks live on between cells.
         self.run_on_loop = LoopRunner(self)
-        self.loop_runner_map = {**self.loop_runner_map, "asyncio": (self.run_on_loop, True)}
+        self.loop_runner_map = {
+            **self.loop_runner_map,
+            "asyncio": (self.run_on_loop, True),
+            "trio": (run_in_trio, True),
+        }
         if str(self.loop_runner) == "asyncio":
             self.loop_runner = self.run_on_loop
 
@@ -165,6 +156,21 @@ class ZMQInteractiveShell(InteractiveShell):
         result: ExecutionResult = super().run_cell(*args, **kwargs)
         return result
 
+    def transform_cell(self, raw_cell: str) -> str:
+        """Return the cell as Python; %time and %timeit whose body awaits are awaited."""
+        cell: str = super().transform_cell(raw_cell)
+        if self.autoawait and "get_ipython().run_" in cell and ("await" in cell or "async" in cell):
+            from .timing import await_magics  # most cells never need it
+
+            return await_magics(self, cell)
+        return cell
+
+    async def run_awaiting_magic(self, name: str, line: str, cell: str | None = None) -> Any:
+        """Run %time or %timeit with a body that awaits: what `transform_cell` makes of them."""
+        from .timing import run
+
+        return await run(self, name, line, cell)
+
     @property
     def execution_count(self) -> int:
         """The number of the cell that this thread runs; between cells, of the next one."""
@@ -178,29 +184,6 @@ class ZMQInteractiveShell(InteractiveShell):
     def _tee(self, channel: str) -> Iterator[None]:
         """Nothing: IPython keeps a copy of all that a cell prints in memory, for %notebook; 100 MB would stay there."""
         yield
-
-    def enable_gui(self, gui: str | None = None) -> None:
-        """Let the event loop of a GUI toolkit run beside the kernel's; None turns it off.
-
-        Raises UsageError where it cannot run, and ImportError when it is not installed.
-        """
-        from .eventloops import enable_gui  # most kernels have no GUI
-
-        if gui is not None and self.where()[0] is not self.host.parking:
-            raise UsageError("windows belong to the main thread: a subshell cannot turn on a GUI event loop")
-        try:
-            enable_gui(gui, self.kernel)
-        except (ValueError, RuntimeError) as error:
-            raise UsageError(str(error)) from error
-        self.active_eventloop = gui
-
-    def enable_matplotlib(self, gui: str | None = None) -> Any:
-        """Choose matplotlib's backend; figures are then drawn without plt.show()."""
-        chosen = super().enable_matplotlib(gui)
-        from matplotlib_inline.backend_inline import configure_inline_support
-
-        configure_inline_support(self, chosen[1])
-        return chosen
 
     # A command's output belongs to the cell, so it is piped; its status is in _exit_code.
     system = InteractiveShell.system_piped
