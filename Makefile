@@ -26,7 +26,7 @@ lab: $(VENV)/has-lab
 	$(BIN)/jupyter lab --notebook-dir=examples --LabApp.default_url=/lab/tree/tour.ipynb $(ROOT_TOO)
 
 # Four at a time, also on two cores: most tests wait for a kernel most of the time.
-test: $(VENV)/has-dev
+test: $(VENV)/has-dev $(VENV)/has-tools
 	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 test-again: $(VENV)/has-dev
@@ -59,6 +59,14 @@ $(VENV)/has-bench: EXTRAS := bench
 $(VENV)/has-run $(VENV)/has-lab $(VENV)/has-dev $(VENV)/has-bench: $(MADE) pyproject.toml
 	@echo "installing kernelet[$(EXTRAS)] into $(VENV)"
 	@$(PIP) -e ".[$(EXTRAS)]"
+	@touch $@
+
+# Packages that would change ours (euporie asks for old ones, dash for a rebuild of JupyterLab): each in its own folder.
+$(VENV)/has-tools: $(MADE)
+	@echo "installing euporie and dash into $(VENV)/tools"
+	@$(BIN)/python -m venv $(VENV)/tools/euporie
+	@$(VENV)/tools/euporie/bin/python -m pip install --quiet --disable-pip-version-check euporie
+	@$(PIP) --target $(VENV)/tools/dash --upgrade dash
 	@touch $@
 
 $(MADE):

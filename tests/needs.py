@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -48,6 +49,14 @@ def need_executable(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         absent(f"the program {name}")
+    return path
+
+
+def need_tool(name: str) -> Path:
+    """Return the folder of a package that cannot be installed beside ours: `make` puts it into the venv's `tools`."""
+    path = Path(sys.prefix, "tools", name)
+    if not path.is_dir():
+        absent(f"{name} in the folder `tools` of the environment")
     return path
 
 
