@@ -129,6 +129,15 @@ class Debugging:
         body = self.event("stopped")
         return Stop(body, self.ask("stackTrace", threadId=body["threadId"])["stackFrames"])
 
+    def stops_again(self, cell: str) -> bool:
+        """Wait until code stands or `cell` is over, take neither, and tell which."""
+        return (
+            self.kernel.wait_first(
+                ("iopub", lambda m: is_event(m, "stopped")), ("shell", lambda m: m["parent_header"]["msg_id"] == cell)
+            )
+            == "iopub"
+        )
+
     def step(self, how: str, stop: Stop, **arguments: Any) -> Stop:
         """Step (`next`, `stepIn`, `stepOut`) and see where that led."""
         self.ask(how, threadId=stop.thread, **arguments)

@@ -268,6 +268,14 @@ class Frontend:
         """Wait until the kernel has begun with `msg_id`."""
         self.see(lambda m: m["parent_header"].get("msg_id") == msg_id)
 
+    def wait_first(self, *wanted: tuple[str, Callable[[Json], bool]]) -> str:
+        """Wait for the first of several messages, take none, and return the channel where it waits."""
+
+        def arrived() -> str | None:
+            return next((channel for channel, where in wanted if self._find(channel, None, where)), None)
+
+        return str(self._wait(arrived, "such message", DEADLINE_S))
+
     def wait_any(self, msg_id: str) -> str:
         """Wait for a prompt or for the reply of cell `msg_id`, take neither, and return the channel where it waits."""
 

@@ -19,7 +19,7 @@ import zmq
 
 from ..protocol.dap import DapMessage, Event
 from ..protocol.message import Content
-from ..runtime.debug_adapter import Adapter, AdapterGone, start_debugpy
+from ..runtime.debug_adapter import Adapter, AdapterGone, Debugpy
 from ..runtime.debug_thread import DebugThread
 from ..runtime.lane import SUBSHELL_THREAD
 from .debug_reply import DebugError
@@ -45,6 +45,7 @@ class DebugSession:
         self.just_my_code = just_my_code
         self.filter_internal_frames = filter_internal_frames
         self._changing = asyncio.Lock()
+        self._debugpy = Debugpy()
         self._adapter: Adapter | None = None
         self._address: tuple[str, int] | None = None
         self._capabilities: Content = {}
@@ -88,7 +89,7 @@ class DebugSession:
             except OSError:  # the adapter has ended while nobody was connected
                 self._address = None
         try:
-            self._address = await self._thread.aside(start_debugpy)
+            self._address = await self._thread.aside(self._debugpy.start)
             return await Adapter.connect(self._address, self._note, self._lost)
         except (RuntimeError, OSError, ImportError) as error:
             raise DebugError(f"debugpy does not start: {error}") from error
@@ -170,8 +171,8 @@ class DebugSession:
     def resume_all(self) -> None:
         """Let every stopped thread go on."""
         if self._adapter is not None and self.stopped_threads:
-            arguments = {"threadId": next(iter(self.stopped_threads))}
-            answer = self._adapter.begin("continue", arguments)
+            answer = self._adapter.begin("continue", {"threadId": self.stopped_threads.pop()})
+            self.stopped_threads.clear()
             answer.add_done_callback(asyncio.Future.exception)  # seen: the end of the adapter lets them go on as well
 
     def _note(self, event: Event) -> None:

@@ -17,6 +17,8 @@ from ..runtime.interrupt import Interrupts
 _DEBUGGER = ("pydevd", "_pydevd", "_pydev_")
 _WAITING = ("threading", "queue", "contextlib")
 _LOOK_DEPTH = 8
+# pydevd's, where a thread is not being stepped.
+_NO_STEP = -1
 
 
 class Stops:
@@ -29,9 +31,10 @@ class Stops:
         self._debugger: Any = None
 
     def install(self) -> None:
-        """Stand between, once for every debugger that debugpy makes. The debugger's thread."""
+        """Stand between, until `uninstall`. debugpy makes a debugger once, and another when its adapter has crashed."""
         from pydevd import get_global_debugger
 
+        Interrupts.held = self._hold
         debugger = get_global_debugger()
         if debugger is None or debugger is self._debugger:
             return
@@ -51,7 +54,6 @@ class Stops:
             return result
 
         debugger.do_wait_suspend = do_wait_suspend
-        Interrupts.held = self._hold
 
     def uninstall(self) -> None:
         """Leave interrupts to themselves again."""
@@ -70,11 +72,20 @@ class Stops:
         if self._debugger is not None and sys.version_info < (3, 12) and sys.gettrace() is None:
             self._debugger.enable_tracing()
 
+    def end_stepping(self) -> None:
+        """Forget a step that led out of the cell: it would stop in whatever IPython calls next. The cell's thread."""
+        info = getattr(threading.current_thread(), "additional_info", None)  # pydevd's, on threads that it has seen
+        if info is not None and info.pydev_step_cmd != _NO_STEP:
+            info.pydev_step_cmd = info.pydev_original_step_cmd = _NO_STEP
+            info.pydev_step_stop = None
+            info.update_stepping_info()
+
     def uncaught(self, error: BaseException) -> None:
         """Stop where an exception was raised that ends a cell, if the front end asked for uncaught ones.
 
         Nothing is uncaught to debugpy: IPython catches what leaves a cell. The thread of the cell.
         """
+        self.end_stepping()
         handle = getattr(self._debugger, "trigger_exception_handler", None)
         if handle is not None:  # debugpy 1.8.22 and later
             handle((type(error), error, error.__traceback__), as_uncaught=True)

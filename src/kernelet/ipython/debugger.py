@@ -218,10 +218,20 @@ class Debugger:
             self._leading_lines = place, transforms.pop(place)
         self._shell.events.register("pre_run_cell", self._stops.trace_again)
         self._shell.on_uncaught = self._uncaught
+        self._run_ast_nodes = run_ast_nodes = self._shell.run_ast_nodes
+
+        async def run_and_end_stepping(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await run_ast_nodes(*args, **kwargs)
+            finally:
+                self._stops.end_stepping()
+
+        self._shell.run_ast_nodes = run_and_end_stepping
 
     def _end(self) -> None:
         self._shell.events.unregister("pre_run_cell", self._stops.trace_again)
         self._shell.on_uncaught = None
+        self._shell.run_ast_nodes = self._run_ast_nodes
         if self._leading_lines is not None:
             self._shell.input_transformer_manager.cleanup_transforms.insert(*self._leading_lines)
             self._leading_lines = None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-_OURS = ("kernelet.runtime.", "kernelet.ipython.", "kernelet.protocol.", "kernelet.kernel.")
+# With pydevd: an interrupt of a thread that it has stopped is raised as it lets go.
+_OURS = ("kernelet.runtime.", "kernelet.ipython.", "kernelet.protocol.", "kernelet.kernel.", "_pydevd", "pydevd")
 
 
 def contains_group(error: BaseException | None) -> bool:

@@ -1,6 +1,6 @@
 """debugpy in this process, and the connection with its adapter, a process that speaks DAP.
 
-The debugger's thread, except `start_debugpy`. debugpy is imported here and nowhere earlier.
+The debugger's thread, except `Debugpy`. debugpy is imported here and nowhere earlier.
 """
 
 from __future__ import annotations
@@ -52,27 +52,49 @@ def _environment(extra: dict[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def start_debugpy() -> tuple[str, int]:
-    """Start debugpy and its adapter; return where the adapter listens. A thread that is not to be debugged.
+class Debugpy:
+    """debugpy in this process, once it runs. A thread that is not to be debugged calls."""
 
-    Raises RuntimeError when the adapter does not start.
-    """
-    debugpy = import_debugpy()
-    from debugpy.server import api
-    from pydevd import get_global_debugger
+    def __init__(self) -> None:
+        self._debugger: Any = None
 
-    # No debug session follows a child process here; debugpy would hold each one back and wait for it.
-    debugpy.configure(subProcess=False)
-    if api.listen.called and get_global_debugger() is None:
-        api.listen.called = False  # the adapter it called for has ended
+    def start(self) -> tuple[str, int]:
+        """Start debugpy and its adapter, or another adapter in the place of one that has ended; return its address.
+
+        Raises RuntimeError when the adapter does not start, or when user code has started debugpy for itself.
+        """
+        debugpy = import_debugpy()
+        from debugpy.server import api
+        from pydevd import get_global_debugger
+
+        if self._debugger is not None:
+            self._debugger.dispose_and_kill_all_pydevd_threads()  # it began to when the adapter ended: wait for it
+            self._debugger = None
+            api.listen.called = False
+            _forget_stops()
+        # No debug session follows a child process here; debugpy would hold each one back and wait for it.
+        debugpy.configure(subProcess=False)
+        for thread in threading.enumerate():
+            if _is_ours(thread.name):
+                mark_service_thread(thread)
+        hook = sys.breakpointhook
+        host, port = debugpy.listen(("127.0.0.1", 0))
+        sys.breakpointhook = hook
+        self._debugger = get_global_debugger()
+        _send_at_once(self._debugger)
+        return host, port
+
+
+def _forget_stops() -> None:
+    """Let the next debugger not find threads that the last one wanted to stop, or to step."""
+    from _pydevd_bundle.pydevd_constants import STATE_RUN
+
     for thread in threading.enumerate():
-        if _is_ours(thread.name):
-            mark_service_thread(thread)
-    hook = sys.breakpointhook
-    host, port = debugpy.listen(("127.0.0.1", 0))
-    sys.breakpointhook = hook
-    _send_at_once(get_global_debugger())
-    return host, port
+        info = getattr(thread, "additional_info", None)  # pydevd's
+        if info is not None:
+            info.pydev_state, info.pydev_step_stop = STATE_RUN, None
+            info.pydev_step_cmd = info.pydev_original_step_cmd = -1
+            info.update_stepping_info()
 
 
 def _send_at_once(debugger: Any) -> None:
