@@ -13,7 +13,7 @@ from kernelet.launch.isolation import Isolation, IsolationError, IsolationLevel
 
 
 def test_an_isolation_survives_the_way_through_json() -> None:
-    isolation = Isolation(IsolationLevel.FULL, "/up", "/out", ("/run/x",), tmp_mb=10, shm_mb=20)
+    isolation = Isolation(IsolationLevel.FULL, "/up", "/out", ("/run/x",), ("/run/y",), tmp_mb=10, shm_mb=20)
     assert Isolation.from_config(isolation.as_config()) == isolation
     assert Isolation.from_config({}) == Isolation()
 

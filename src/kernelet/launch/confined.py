@@ -59,6 +59,11 @@ class Confinement:
         paths = tuple(map(os.path.abspath, paths))
         return replace(self, isolation=replace(self.isolation, writable=(*self.isolation.writable, *paths)))
 
+    def with_readable(self, *paths: str) -> Self:
+        """Return the same with more files and folders that stay visible, wherever they are."""
+        paths = tuple(map(os.path.abspath, paths))
+        return replace(self, isolation=replace(self.isolation, readable=(*self.isolation.readable, *paths)))
+
     def apply(self, cwd: str | None = None) -> None:
         """Confine this process, which has one thread, for good.
 

@@ -43,7 +43,9 @@ class Isolation:
     """Read-only whatever else says that it is writable."""
     output_dir: str | None = None
     writable: tuple[str, ...] = ()
-    """More folders that stay writable in `full`: the one of the connection file must be among them."""
+    """More folders that stay writable in `full`: the one of the kernel's sockets must be among them."""
+    readable: tuple[str, ...] = ()
+    """Files and folders below /tmp or /dev/shm that stay visible in `full`: the connection file, if it is there."""
     tmp_mb: int = 1024
     shm_mb: int = 64
 
@@ -59,21 +61,19 @@ class Isolation:
         Raises:
             IsolationError: an unknown name, level or kind of value.
         """
-        known = {"level", "upload_dir", "output_dir", "writable", "tmp_mb", "shm_mb"}
+        known = {"level", "upload_dir", "output_dir", "writable", "readable", "tmp_mb", "shm_mb"}
         if unknown := set(config) - known:
             raise IsolationError(f"Unknown in isolation: {', '.join(sorted(unknown))}.")
         try:
             level = IsolationLevel(str(config.get("level", "none")))
         except ValueError:
             raise IsolationError(f"isolation is none, net or full, not {config['level']!r}.") from None
-        writable = config.get("writable", ())
-        if not isinstance(writable, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in writable):
-            raise IsolationError(f"writable is {writable!r}; it takes a list of paths.")
         return cls(
             level,
             upload_dir=_folder(config, "upload_dir"),
             output_dir=_folder(config, "output_dir"),
-            writable=tuple(map(os.path.abspath, writable)),
+            writable=_paths(config, "writable"),
+            readable=_paths(config, "readable"),
             tmp_mb=_megabytes(config, "tmp_mb", 1024),
             shm_mb=_megabytes(config, "shm_mb", 64),
         )
@@ -85,6 +85,7 @@ class Isolation:
             "upload_dir": self.upload_dir,
             "output_dir": self.output_dir,
             "writable": list(self.writable),
+            "readable": list(self.readable),
             "tmp_mb": self.tmp_mb,
             "shm_mb": self.shm_mb,
         }
@@ -136,7 +137,7 @@ class Isolation:
         writable = {path: _handle(path) for path in dict.fromkeys((*self.writable, *_some(self.output_dir)))}
         read_only = {
             path: _handle(path)
-            for path in dict.fromkeys((*_some(self.upload_dir), cwd, *_python_folders()))
+            for path in dict.fromkeys((*_some(self.upload_dir), cwd, *self.readable, *_python_folders()))
             if path not in writable and (_masked(path) or path == self.upload_dir)
         }
         namespaces.set_read_only("/", True)
@@ -159,6 +160,13 @@ def _folder(config: Mapping[str, object], name: str) -> str | None:
     if not isinstance(value, str | os.PathLike):
         raise IsolationError(f"{name} is {value!r}; it takes a path.")
     return os.path.abspath(os.fsdecode(value))
+
+
+def _paths(config: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = config.get(name, ())
+    if not isinstance(value, list | tuple) or not all(isinstance(path, str | os.PathLike) for path in value):
+        raise IsolationError(f"{name} is {value!r}; it takes a list of paths.")
+    return tuple(map(os.path.abspath, value))
 
 
 def _megabytes(config: Mapping[str, object], name: str, default: int) -> int:

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +54,24 @@ class ZygoteProvisioner(LocalProvisioner):
     born_by = Unicode("", help="How the process came about: fork or spawn.")
     spawn_reason = Unicode("", help="Why the process was spawned and not forked.")
 
+    _sockets = ""  # the folder of an isolated kernel's sockets
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """See to it that the channels reach a kernel whose network is another: they become sockets in the file system.
+
+        Raises ConfinementError for limits and isolation that mean nothing.
+        """
+        asked = kwargs.get("limits") or self.limits, kwargs.get("isolation") or self.isolation or None
+        manager = self.parent
+        if Confinement.from_config(*asked).isolation.needs_ipc and manager is not None and not self._sockets:
+            # A folder for this kernel alone: it must be writable, and what other kernels have is none of its business.
+            runtime = jupyter_runtime_dir()
+            os.makedirs(runtime, exist_ok=True)
+            # A short name, since the path of a socket has 107 bytes at most.
+            self._sockets = tempfile.mkdtemp(prefix="k", dir=runtime)
+            manager.transport, manager.cache_ports, manager.ip = "ipc", False, os.path.join(self._sockets, "s")
+        return await super().pre_launch(**kwargs)
+
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel. `limits=` and `isolation=` (see the traits) may be given to start_kernel as well.
 
@@ -59,7 +79,9 @@ class ZygoteProvisioner(LocalProvisioner):
         """
         confinement = Confinement.from_config(
             kwargs.pop("limits", None) or self.limits, kwargs.pop("isolation", None) or self.isolation or None
-        ).with_writable(os.path.dirname(str(getattr(self.parent, "connection_file", "")) or "."))
+        )
+        if self._sockets and self.parent is not None:
+            confinement = confinement.with_writable(self._sockets).with_readable(str(self.parent.connection_file))
         options = LocalProvisioner._scrub_kwargs(kwargs)
         cmd = _expanded(cmd)
         self.process, self.spawn_reason = None, ""
@@ -77,6 +99,13 @@ class ZygoteProvisioner(LocalProvisioner):
         self.pgid = self.process.pid if hasattr(os, "setsid") else None  # both ways make it a session's leader
         self.cwd = kwargs.get("cwd", Path.cwd())
         return self.connection_info
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Remove the folder of the sockets, unless the next kernel of this manager takes it over."""
+        await super().cleanup(restart)
+        if self._sockets and not restart:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = ""
 
     async def get_provisioner_info(self) -> dict[str, Any]:
         """Add how the process came about to what jupyter_client's says."""
