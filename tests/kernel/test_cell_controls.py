@@ -190,3 +190,11 @@ def test_other_replies_have_no_such_metadata(kernel: Frontend) -> None:
 def test_a_script_may_set_a_limit_for_a_fresh_kernels_first_cell(start_kernel: Callable[..., Frontend]) -> None:
     kernel = start_kernel()
     assert kernel.execute("while True: pass", metadata={"timeout": 0.5}).ename == "TimeoutError"
+
+
+def test_the_memory_of_the_program_that_started_the_kernel_is_not_the_kernels(
+    start_kernel: Callable[..., Frontend],
+) -> None:
+    held = bytearray(400 * MIB)
+    kernel = start_kernel()
+    assert len(held) > kernel.execute("pass").reply["metadata"]["resources"]["peak_memory_bytes"]

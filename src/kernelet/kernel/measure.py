@@ -7,6 +7,7 @@ same time are charged for each other. A few microseconds a cell.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -22,10 +23,35 @@ _MAXRSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 _RESET_PEAK: Final = b"5"
 
 
+def _own_peak_bytes() -> int | None:
+    """Return the peak of this process's memory, None where /proc does not tell it."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            return next((int(line.split()[1]) * 1024 for line in status if line.startswith(b"VmHWM:")), None)
+    except OSError:
+        return None
+
+
+@functools.cache
+def _inherits_a_peak() -> bool:
+    """Whether ru_maxrss began at the size of the program that started us: Linux keeps it over exec.
+
+    A kernel whose Jupyter server had 500 MB would be said to have had them. Asked once; /proc is slower to ask.
+    """
+    own = _own_peak_bytes()
+    # The two are not counted in the same way to the page.
+    return own is not None and getrusage(RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT > own * 1.05
+
+
+def _peak_bytes(usage: Any) -> int:
+    own = _own_peak_bytes() if _inherits_a_peak() else None
+    return int(usage.ru_maxrss * _MAXRSS_UNIT) if own is None else own
+
+
 class Measure:
     """Begins when it is made."""
 
-    __slots__ = ("_children", "_clock", "_self", "_since", "started")
+    __slots__ = ("_children", "_clock", "_peak_bytes", "_self", "_since", "started")
 
     def __init__(self, clock: Callable[[], str], own_peak: bool = False) -> None:
         """`own_peak`: let the peak of memory begin anew, so that it is this cell's alone (Linux).
@@ -39,6 +65,7 @@ class Measure:
         self.started = clock()
         if getrusage is not None:
             self._self, self._children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+            self._peak_bytes = _peak_bytes(self._self)
         self._since = time.perf_counter()
 
     def taken(self) -> dict[str, Any]:
@@ -48,6 +75,7 @@ class Measure:
             return {"wall_s": round(wall_s, 6)}
         before, children_before = self._self, self._children
         now, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+        peak_bytes = _peak_bytes(now)
         return {
             "wall_s": round(wall_s, 6),
             "cpu_user_s": round(now.ru_utime - before.ru_utime, 6),
@@ -55,8 +83,8 @@ class Measure:
             "children_cpu_s": round(
                 children.ru_utime + children.ru_stime - children_before.ru_utime - children_before.ru_stime, 6
             ),
-            "peak_memory_bytes": now.ru_maxrss * _MAXRSS_UNIT,
-            "peak_memory_growth_bytes": (now.ru_maxrss - before.ru_maxrss) * _MAXRSS_UNIT,
+            "peak_memory_bytes": peak_bytes,
+            "peak_memory_growth_bytes": peak_bytes - self._peak_bytes,
         }
 
     def metadata(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..protocol.codec import Codec
 from ..protocol.message import Buffer, Channel, Content, Parent
 from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox
 from .interrupt import checkpoint, interruptible
+from .replay import Recent
 
 # How long busy, execute_input and the reply before an idle may wait to leave in one go with what follows.
 LAZY_S = 0.01
@@ -41,6 +42,8 @@ class Outlet:
         self._look_at = NEVER
         self._stopped = False
         self._flushed = 0.0
+        # What clients that were away may ask for again. Whoever takes things out keeps them here.
+        self.recent = Recent()
 
     def write(self, name: str, parent: Parent, text: str) -> None:
         """Queue text of a stream; waits while too much is queued. Any thread."""

@@ -21,7 +21,6 @@ from ..protocol.message import Buffer, Channel, Message
 from ..protocol.outbox import Barrier, Frames, Text
 from .log import Log
 from .outlet import FULL_BYTES, NEVER, Outlet
-from .replay import Recent
 from .sockets import Heartbeat, Sockets, mark_service_thread
 
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
@@ -70,7 +69,6 @@ class Wire(Outlet):
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
         # Called when this thread cannot go on.
         self.broken: Callable[[], None] = lambda: os._exit(70)
-        self.recent = Recent()
 
     def watch(self, fd: int, ready: Callable[[], None]) -> None:
         """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
