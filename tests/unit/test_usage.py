@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kernelet.runtime import usage
+from kernelet.runtime import cgroup, usage
 from kernelet.runtime.usage import Usage
 from needs import OTHER_MACHINE
 
@@ -31,11 +31,12 @@ def burn(cpu_s: float) -> None:
 
 @pytest.fixture
 def no_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(usage, "_CGROUP", tmp_path)
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "MEMBERSHIP", tmp_path / "membership")
     return tmp_path
 
 
-def test_the_kernel_says_who_and_where_it_is() -> None:
+def test_the_kernel_says_who_and_where_it_is(no_cgroup: Path) -> None:
     told = Usage()()
     assert (told["hostname"], told["pid"]) == (socket.gethostname(), os.getpid())
     assert told["cpu_count"] == len(os.sched_getaffinity(0))
@@ -90,6 +91,7 @@ def test_the_memory_of_the_host_adds_up(no_cgroup: Path) -> None:
     assert told["used"] == told["total"] - told["available"]
     assert 0 <= told["free"] <= told["available"] <= told["total"]
     assert 0 <= told["percent"] <= 100
+    assert set(told) >= set(psutil.virtual_memory()._fields)
 
 
 def test_the_limit_of_the_cgroup_is_the_memory_there_is(no_cgroup: Path) -> None:

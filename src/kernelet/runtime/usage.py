@@ -11,9 +11,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import cgroup
 from .children import descendants
 
-_CGROUP = Path("/sys/fs/cgroup")
+# What else psutil tells of the memory: always the host's, since a cgroup counts in other ways.
+_OF_THE_HOST = {
+    "active": "Active",
+    "inactive": "Inactive",
+    "buffers": "Buffers",
+    "cached": "Cached",
+    "shared": "Shmem",
+    "slab": "Slab",
+}
 
 
 class Usage:
@@ -31,7 +40,7 @@ class Usage:
         content: dict[str, Any] = {
             "hostname": self._host,
             "pid": os.getpid(),
-            "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cpu_count": _cpu_count(),
         }
         if Path("/proc/self/stat").exists():
             content["kernel_cpu"] = self._kernel_cpu(pids)
@@ -53,6 +62,11 @@ class Usage:
         last_total, last_idle = self._last_host or (0.0, 0.0)
         self._last_host = (total, idle)
         return round(max(0.0, 100 * (1 - (idle - last_idle) / max(total - last_total, 1e-3))), 1)
+
+
+def _cpu_count() -> int:
+    """Return how many CPUs this process may keep busy."""
+    return cgroup.whole_cpus(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def _stat(pid: int) -> list[str]:
@@ -91,28 +105,20 @@ def _memory(pid: int) -> int:
 
 
 def _host_memory() -> dict[str, float]:
+    """Return what psutil's virtual_memory() has, in bytes, with the cgroup's limit in the place of the host's."""
     with open("/proc/meminfo", encoding="ascii") as file:
         rows = dict(line.split(":", 1) for line in file)
-    names = ("MemTotal", "MemAvailable", "MemFree", "Active", "Inactive")
-    sizes = {name: int(rows[name].split()[0]) * 1024 for name in names if name in rows}
+    sizes = {name: int(value.split()[0]) * 1024 for name, value in rows.items()}
     total, available = sizes["MemTotal"], sizes.get("MemAvailable", sizes["MemFree"])
-    limit, used_here = _number(_CGROUP / "memory.max"), _number(_CGROUP / "memory.current")
-    if limit is not None and used_here is not None and limit < total:
-        total, available = limit, max(0, limit - used_here)
+    group = cgroup.memory()
+    if group is not None and group.limit < total:
+        total, available = group.limit, max(0, group.limit - group.used)
     used = total - available
-    return {
+    told = {
         "total": total,
         "available": available,
         "percent": round(100 * used / total, 1),
         "used": used,
         "free": min(sizes["MemFree"], available),
-        **{name.lower(): sizes[name] for name in ("Active", "Inactive") if name in sizes},
     }
-
-
-def _number(path: Path) -> int | None:
-    """Return the number in a cgroup file; None when it is absent or says `max`."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
+    return told | {name: sizes[row] for name, row in _OF_THE_HOST.items() if row in sizes}
