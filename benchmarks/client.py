@@ -13,7 +13,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -46,6 +46,7 @@ class Answer:
     msg_type: str
     parent_id: str
     content: dict[str, Any]
+    buffers: list[bytes] = field(default_factory=list)
 
     @property
     def what(self) -> str:
@@ -83,7 +84,7 @@ class Client:
             socket.linger = 0
             socket.rcvtimeo = int(REPLY_DEADLINE_S * 1000)
             socket.sndtimeo = int(REPLY_DEADLINE_S * 1000)
-            socket.rcvhwm = 0
+            socket.rcvhwm = socket.sndhwm = 0
             # The kernel is not there yet when the sockets connect: a slow retry would blur the time to the first reply.
             socket.reconnect_ivl = retry_ms
             if kind == zmq.SUB:
@@ -94,6 +95,15 @@ class Client:
         self.shell = connect(zmq.DEALER, "shell_port", 1)
         self.control = connect(zmq.DEALER, "control_port", 10)
         self.iopub = connect(zmq.SUB, "iopub_port", 5)
+        self._connect = connect
+        self._heartbeat: zmq.Socket[bytes] | None = None
+
+    @property
+    def heartbeat(self) -> zmq.Socket[bytes]:
+        """The heartbeat socket, connected when first asked for."""
+        if self._heartbeat is None:
+            self._heartbeat = self._connect(zmq.REQ, "hb_port", 10)
+        return self._heartbeat
 
     def close(self) -> None:
         for socket in self._sockets:
@@ -101,7 +111,14 @@ class Client:
 
     # -- making and checking messages, never while a clock runs
 
-    def request(self, msg_type: str, content: Mapping[str, Any]) -> Request:
+    def request(
+        self,
+        msg_type: str,
+        content: Mapping[str, Any],
+        *,
+        subshell_id: str | None = None,
+        buffers: Sequence[bytes] = (),
+    ) -> Request:
         """Make and sign a request, with a msg_id of its own."""
         msg_id = f"{self._session}-{next(self._number):08d}-of-the-benchmark"
         header = {
@@ -112,8 +129,10 @@ class Client:
             "date": datetime.now(UTC).isoformat(),
             "version": PROTOCOL_VERSION,
         }
+        if subshell_id is not None:
+            header["subshell_id"] = subshell_id
         parts = [json.dumps(header).encode(), b"{}", b"{}", json.dumps(content).encode()]
-        return Request(msg_type, msg_id.encode(), [DELIMITER, self._sign(parts), *parts])
+        return Request(msg_type, msg_id.encode(), [DELIMITER, self._sign(parts), *parts, *buffers])
 
     def requests(self, number: int, msg_type: str, content: Mapping[str, Any]) -> list[Request]:
         return [self.request(msg_type, content) for _ in range(number)]
@@ -127,7 +146,7 @@ class Client:
                 raise Fault("bad signature")
             header, parent, content = (json.loads(parts[index]) for index in (0, 1, 3))
             # Some kernels send null as the parent of what has none.
-            return Answer(header["msg_type"], (parent or {}).get("msg_id", ""), content)
+            return Answer(header["msg_type"], (parent or {}).get("msg_id", ""), content, list(frames[start + 5 :]))
         except (ValueError, LookupError, AttributeError, TypeError) as error:
             raise Fault(f"malformed message: {error!r}") from error
 

@@ -27,6 +27,8 @@ class Kernel:
     arguments: tuple[str, ...]
     default: bool = True
     """Whether it runs when no kernels are named."""
+    interrupted_by: str = "signal"
+    """The `interrupt_mode` of its kernelspec."""
 
     def argv(self, python: str, connection_file: str) -> list[str]:
         places = {
@@ -42,9 +44,16 @@ class Kernel:
         return filled
 
 
-def _module(label: str, module: str, *distributions: str, tail: tuple[str, ...] = (), default: bool = True) -> Kernel:
+def _module(
+    label: str,
+    module: str,
+    *distributions: str,
+    tail: tuple[str, ...] = (),
+    default: bool = True,
+    interrupted_by: str = "signal",
+) -> Kernel:
     arguments = ("{python}", "-m", module, *(tail or ("-f", "{connection_file}")))
-    return Kernel(label, module, distributions or (label,), arguments, default)
+    return Kernel(label, module, distributions or (label,), arguments, default, interrupted_by)
 
 
 KERNELS = {
@@ -53,7 +62,12 @@ KERNELS = {
         _module(OURS, "kernelet"),
         _module(REFERENCE, "ipykernel_launcher", "ipykernel"),
         _module("ipymini", "ipymini", "ipymini", "kernmini"),
-        _module("async-kernel", "async_kernel", tail=("start", "--connection_file={connection_file}", "--name=async")),
+        _module(
+            "async-kernel",
+            "async_kernel",
+            tail=("start", "--connection_file={connection_file}", "--name=async"),
+            interrupted_by="message",
+        ),
         _module("xeus-python", "xpython_launcher", "xeus-python", "xeus-python-shell"),
         _module(
             "xeus-python-raw",

@@ -108,6 +108,11 @@ class KernelProcess:
             self._process.wait(10)
         _running.discard(self)
 
+    def interrupt(self) -> None:
+        """Send SIGINT to the process, as jupyter_client does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGINT)
+
     def last_words(self) -> str:
         """Return the last line the process wrote."""
         lines = self.log.read_text(errors="replace").strip().splitlines()

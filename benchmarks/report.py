@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.kernels import OURS, REFERENCE
-from benchmarks.metrics import Metric, Row
+from benchmarks.metrics import SECTIONS, Metric, Row
 from benchmarks.rounds import Results
 
 WRONG = "✗"
@@ -89,14 +89,22 @@ class Report:
         return text.strip()
 
     def table(self) -> str:
-        """One Markdown table: a line per row of each metric, a column per kernel."""
-        lines = [["median (ratio)", "unit", *self.labels]]
-        lines += [
-            [row.title, row.unit, *(self.cell(label, metric, row) for label in self.labels)]
-            for metric in self.metrics
-            for row in metric.rows
-        ]
-        text = markdown(lines)
+        """One Markdown table for each section: a line per row of each metric, a column per kernel."""
+        parts = []
+        for title, section in SECTIONS.items():
+            rows = [(metric, row) for metric in section if metric in self.metrics for row in metric.rows]
+            if rows:
+                lines = [["median (ratio)", "unit", *self.labels]]
+                lines += [
+                    [
+                        row.title + (" (more is better)" if row.more else ""),
+                        row.unit,
+                        *(self.cell(label, metric, row) for label in self.labels),
+                    ]
+                    for metric, row in rows
+                ]
+                parts.append(f"## {title}\n\n{markdown(lines)}")
+        text = "\n\n".join(parts)
         for label in self.labels:
             for fault, times in self.results.faults.get((label, "ready"), {}).items():
                 self.footnotes.append(f"{label}, start of a session: {fault} (×{times})")
@@ -142,6 +150,18 @@ class Report:
                     found.append((row.title, summary.ratio, row.target, summary.ratio <= row.target))
         return found
 
+    def goals(self) -> list[tuple[str, float | None, float, bool]]:
+        """List (row, median, goal, reached) of the rows that our kernel should reach on a quiet machine."""
+        found = []
+        for metric in self.metrics:
+            for row in metric.rows:
+                if row.goal is not None and OURS in self.labels:
+                    summary = self.summary(OURS, row.key)
+                    value = None if summary is None else summary.median
+                    reached = value is not None and (value >= row.goal if row.more else value <= row.goal)
+                    found.append((f"{row.title} [{row.key}]", value, row.goal, reached))
+        return found
+
     def ours_is_right(self) -> bool:
         """Say whether our kernel was measured and made no fault."""
         measured = any(label == OURS for label, _ in self.results.samples)
@@ -162,7 +182,14 @@ class Report:
                     }
         return {
             "rows": {
-                row.key: {"title": row.title, "unit": row.unit, "metric": metric.name, "target": row.target}
+                row.key: {
+                    "title": row.title,
+                    "unit": row.unit,
+                    "metric": metric.name,
+                    "target": row.target,
+                    "goal": row.goal,
+                    "more": row.more,
+                }
                 for metric in self.metrics
                 for row in metric.rows
             },
@@ -180,6 +207,11 @@ class Report:
             "targets": [
                 {"row": row, "ratio": ratio, "target": target, "met": met} for row, ratio, target, met in self.targets()
             ],
+            "goals": [
+                {"row": row, "median": value, "goal": goal, "reached": reached}
+                for row, value, goal, reached in self.goals()
+            ],
+            "sections": {title: [metric.name for metric in section] for title, section in SECTIONS.items()},
         }
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from benchmarks import procfs
 from benchmarks.client import Fault
-from benchmarks.kernels import COMMANDS, Kernel
+from benchmarks.kernels import COMMANDS, FLOOR, Kernel
 from benchmarks.metrics import Metric, Samples
 from benchmarks.process import clean_environment, finish
 from benchmarks.session import Bench, Session
@@ -62,21 +62,28 @@ def run(
     rounds: int,
     say: Callable[[str], None],
     commands: Sequence[str] = (),
+    budget_s: float = float("inf"),
 ) -> Results:
-    """Measure all, `rounds` times."""
+    """Measure all, `rounds` times, but begin no round that would not end within `budget_s`: the first one always."""
     results = Results()
+    begun = last = time.monotonic()
     alone = [metric for metric in metrics if metric.setting != "together"]
     together = [metric for metric in metrics if metric.setting == "together"]
     for number in range(rounds):
+        now = time.monotonic()
+        if number > 1 and now - begun + (now - last) > budget_s:  # the first round measures more than the others
+            say(f"{now - begun:.0f} s: time for no more than {number} rounds of {rounds}")
+            break
+        last = now
         results.loads.append(procfs.load()[0])
         say(f"round {number + 1} of {rounds}, load {results.loads[-1]:.1f}")
         if alone:
             for kernel in rotated(kernels, number):
-                measure_alone(bench, kernel, alone, results)
+                measure_alone(bench, kernel, alone, results, number)
         for command in rotated(commands, number):
             measure_command(bench, command, results)
         if together:
-            measure_together(bench, rotated(kernels, number), together, results)
+            measure_together(bench, rotated(kernels, number), together, results, number)
     return results
 
 
@@ -92,15 +99,22 @@ def measure(session: Session, metric: Metric, results: Results) -> None:
     results.note(session.kernel, metric.name, samples, session.faults)
 
 
-def measure_alone(bench: Bench, kernel: Kernel, metrics: Sequence[Metric], results: Results) -> None:
+def wanted(kernel: Kernel, metric: Metric, number: int, results: Results) -> bool:
+    """Whether a metric is to be measured in round `number` (from 0)."""
+    if kernel.label == FLOOR and not metric.floor:
+        return False
+    return not results.gave_up(kernel, metric.name) and (metric.rounds is None or number < metric.rounds)
+
+
+def measure_alone(bench: Bench, kernel: Kernel, metrics: Sequence[Metric], results: Results, number: int) -> None:
     session = Session(bench, kernel)
     try:
         for metric in metrics:
-            if results.gave_up(kernel, metric.name):
+            if not wanted(kernel, metric, number, results):
                 continue
-            if metric.setting == "fresh":
+            if metric.setting in ("fresh", "new"):
                 session.close()
-            elif not up(session, results):
+            if metric.setting != "fresh" and not up(session, results):
                 continue
             measure(session, metric, results)
     finally:
@@ -120,7 +134,9 @@ def measure_command(bench: Bench, command: str, results: Results) -> None:
     results.samples[command, "cpu_ms"].append([cpu_s * 1e3])
 
 
-def measure_together(bench: Bench, kernels: Sequence[Kernel], metrics: Sequence[Metric], results: Results) -> None:
+def measure_together(
+    bench: Bench, kernels: Sequence[Kernel], metrics: Sequence[Metric], results: Results, number: int
+) -> None:
     """Start all kernels, then go through the metrics: each on every kernel in turn, before the next."""
     sessions = [Session(bench, kernel) for kernel in kernels]
     try:
@@ -129,7 +145,7 @@ def measure_together(bench: Bench, kernels: Sequence[Kernel], metrics: Sequence[
         time.sleep(bench.settle_s)
         for index, metric in enumerate(metrics):
             for session in rotated(sessions, index):
-                if not results.gave_up(session.kernel, metric.name) and up(session, results):
+                if wanted(session.kernel, metric, number, results) and up(session, results):
                     measure(session, metric, results)
     finally:
         for session in sessions:

@@ -21,10 +21,10 @@ sys.path[0] = str(ROOT)  # instead of this directory: its modules are `benchmark
 
 import zmq  # noqa: E402
 
-from benchmarks import procfs, rounds  # noqa: E402
+from benchmarks import plot, procfs, rounds  # noqa: E402
 from benchmarks.kernels import COMMANDS, KERNELS, OURS, REFERENCE, Interpreter, Kernel, look_into  # noqa: E402
 from benchmarks.metrics import METRICS  # noqa: E402
-from benchmarks.report import Report  # noqa: E402
+from benchmarks.report import Report, number  # noqa: E402
 from benchmarks.session import Bench, Session  # noqa: E402
 
 
@@ -33,16 +33,19 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     default = [kernel.label for kernel in KERNELS.values() if kernel.default]
     parser.add_argument("--kernels", nargs="+", choices=KERNELS, default=default, help="which to compare")
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=list(METRICS), help="what to measure")
-    parser.add_argument("--rounds", type=int, help="how often each kernel takes its turn (7)")
+    parser.add_argument("--rounds", type=int, help="how often each kernel takes its turn, at most (7)")
     parser.add_argument("--size", type=int, help="requests in a timed block (100)")
-    parser.add_argument("--quick", action="store_true", help="3 rounds, 50 requests, a short look at the idle kernel")
+    parser.add_argument("--scale", type=float, help="what share of the thousands of prints, displays, cells is run (1)")
+    parser.add_argument("--budget", type=float, default=480.0, help="begin no round that would end after these seconds")
+    parser.add_argument("--quick", action="store_true", help="1 round, 50 requests, a tenth of the thousands")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the kernels (this one)")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json", help="where the samples go")
     parser.add_argument("--no-floors", action="store_true", help="leave the plain commands out")
     parser.add_argument("--check", action="store_true", help="fail if kernelet misses a target or makes a fault")
     options = parser.parse_args(argv)
-    options.rounds = options.rounds or (3 if options.quick else 7)
+    options.rounds = options.rounds or (1 if options.quick else 7)
     options.size = options.size or (50 if options.quick else 100)
+    options.scale = options.scale or (0.1 if options.quick else 1.0)
     return options
 
 
@@ -98,6 +101,7 @@ def main(argv: list[str] | None = None) -> int:
             size=options.size,
             settle_s=0.5 if options.quick else 1.0,
             idle_s=1.0 if options.quick else 3.0,
+            scale=options.scale,
         )
         try:
             kernels, left_out = choose(bench, interpreter, options.kernels)
@@ -106,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
                 return 1
             metrics = [metric for name, metric in METRICS.items() if name in options.metrics]
             commands = [] if options.no_floors or "start" not in options.metrics else list(COMMANDS)
-            results = rounds.run(bench, kernels, metrics, options.rounds, say, commands)
+            results = rounds.run(bench, kernels, metrics, options.rounds, say, commands, options.budget)
             about = machine(bench.folder)
         finally:
             bench.context.destroy(linger=0)
@@ -123,8 +127,9 @@ def main(argv: list[str] | None = None) -> int:
         "load": {"before": load_before, "after": load_after},
         "python": interpreter.version,
         "versions": interpreter.versions,
-        "rounds": options.rounds,
+        "rounds": len(results.loads),
         "size": options.size,
+        "scale": options.scale,
         "left_out": left_out,
         **report.as_json(),
     }
@@ -133,19 +138,24 @@ def main(argv: list[str] | None = None) -> int:
 
     print(f"{about['cpu']}, {about['cores']} cores, {about['system']}, homes on {about['home_filesystem']}")
     print(f"{interpreter.version}; {'; '.join(f'{label}: {told}' for label, told in versions.items() if told)}")
-    print(f"load {load_before[0]:.1f} before, {load_after[0]:.1f} after; {options.rounds} rounds of {options.size}")
+    print(f"load {load_before[0]:.1f} before, {load_after[0]:.1f} after; {len(results.loads)} rounds of {options.size}")
     for label, why in left_out.items():
         print(f"left out: {label}: {why}")
     for part in (report.floors(), report.spread(), report.table()):
         if part:
             print(f"\n{part}")
-    print(f"\nratios to {REFERENCE}; less is better in every row; all samples in {options.json}")
+    print(f"\nratios to {REFERENCE}; less is better where nothing else is said; all samples in {options.json}")
     if steadiness := report.steadiness():
         told = ", ".join(f"{label} {factor:.2f}" for label, factor in steadiness.items())
         print(f"slowest ÷ fastest round, median of execute: {told}; do not trust differences smaller than that")
     verdicts = report.targets()
     for row, ratio, target, met in verdicts:
         print(f"{'met   ' if met else 'MISSED'} {OURS}, {row}: {ratio:.3f} × {REFERENCE}, target {target:.3f}")
+    for row, value, goal, reached in report.goals() if options.scale == 1 else []:
+        told = "not measured" if value is None else f"{number(value)}, goal {number(goal)}"
+        print(f"{'reached' if reached else 'MISSED '} {OURS}, {row}: {told} (on a quiet machine)")
+    if picture := plot.draw(options.json):
+        print(f"the picture is in {picture}")
     failed = not report.ours_is_right() or not all(met for *_, met in verdicts)
     return 1 if options.check and failed else 0
 

@@ -29,6 +29,12 @@ class Bench:
     """How long a kernel may tidy up after its start, or after a block, before it counts as idle."""
     idle_s: float
     """How long an idle kernel is watched."""
+    scale: float = 1.0
+    """What share of the usual number is sent by the metrics that send thousands."""
+
+    def count(self, usual: int, least: int = 2) -> int:
+        """Return how many to send where `usual` many are meant."""
+        return max(least, round(usual * self.scale))
 
     def home(self, kernel: Kernel) -> Path:
         """Return the kernel's home directory, the same for all its starts, so that only the first has to furnish it."""
@@ -116,6 +122,13 @@ class Session:
             self.await_iopub()
             self.client.drain()
             self._heard = True
+
+    def interrupt(self) -> None:
+        """Interrupt the kernel in the way that its kernelspec asks for."""
+        if self.kernel.interrupted_by == "signal":
+            self.process.interrupt()
+        else:
+            self.client.control.send_multipart(self.client.request("interrupt_request", {}).frames)
 
     def close(self) -> None:
         """End the kernel, at once and by force, and close the sockets."""

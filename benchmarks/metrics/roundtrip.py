@@ -28,9 +28,10 @@ WARM_UP = 10
 
 @metric(
     "together",
-    Row("execute_reply_ms", "execute `pass` → reply", "ms", target=0.4),
-    Row("execute_ms", "execute `pass` → reply and idle", "ms", target=0.4),
-    Row("execute_cpu_us", "kernel CPU per execute", "µs"),
+    Row("execute_reply_ms", "execute `pass` → reply", "ms", target=0.4, goal=0.55),
+    Row("execute_ms", "execute `pass` → reply and idle", "ms", target=0.4, goal=0.60),
+    Row("execute_cpu_us", "kernel CPU per execute", "µs", goal=420),
+    floor=True,
 )
 def execute(session: Session) -> Samples:
     """Time, in ms, from sending an execute_request of `pass` until the reply, and until reply and idle, are read.
@@ -44,8 +45,9 @@ def execute(session: Session) -> Samples:
 @metric(
     "together",
     Row("silent_reply_ms", "silent execute → reply", "ms"),
-    Row("silent_ms", "silent execute → reply and idle", "ms"),
-    Row("silent_cpu_us", "kernel CPU per silent execute", "µs"),
+    Row("silent_ms", "silent execute → reply and idle", "ms", goal=0.52),
+    Row("silent_cpu_us", "kernel CPU per silent execute", "µs", goal=340),
+    floor=True,
 )
 def silent(session: Session) -> Samples:
     """As `execute`, with silent=True and store_history=False: no execute_input, no count, no history."""
@@ -54,8 +56,9 @@ def silent(session: Session) -> Samples:
 
 @metric(
     "together",
-    Row("kernel_info_ms", "kernel_info on shell → reply", "ms"),
-    Row("kernel_info_cpu_us", "kernel CPU per kernel_info", "µs"),
+    Row("kernel_info_ms", "kernel_info on shell → reply", "ms", goal=0.28),
+    Row("kernel_info_cpu_us", "kernel CPU per kernel_info", "µs", goal=190),
+    floor=True,
 )
 def kernel_info(session: Session) -> Samples:
     """Time, in ms, from sending a kernel_info_request on shell until the reply is read; the idle status is awaited too
@@ -63,7 +66,7 @@ def kernel_info(session: Session) -> Samples:
     return info_block(session, session.client.shell, "kernel_info", settle=True)
 
 
-@metric("together", Row("control_info_ms", "kernel_info on control → reply", "ms"))
+@metric("together", Row("control_info_ms", "kernel_info on control → reply", "ms", goal=0.26), floor=True)
 def control_info(session: Session) -> Samples:
     """As `kernel_info`, on the control channel. The idle status is awaited only from a kernel that sends one there."""
     settle = tells_status(session.client, session.client.control)
