@@ -143,6 +143,14 @@ def ask(session: Session, msg_type: str, content: dict[str, Any], deadline_s: fl
     return client.decode(came.replies[0])
 
 
+def features(session: Session) -> list[str]:
+    """Return what the kernel says that it can, asked on shell: not every kernel tells it on control."""
+    client = session.client
+    came = flow(client, [client.request("kernel_info_request", {})], deadline_s=5.0, settle=False)
+    told = client.decode(came.replies[0]).content.get("supported_features")
+    return told if isinstance(told, list) else []
+
+
 def begin(session: Session, code: str, deadline_s: float = 5.0) -> Request:
     """Start a cell, and return its request once the code runs. Raises Fault."""
     client = session.client

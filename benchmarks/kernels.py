@@ -8,10 +8,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import provisioned
+
 REFERENCE = "ipykernel"
 """The kernel whose numbers are 1.00 in every ratio."""
 
 OURS = "kernelet"
+INSTANT = "kernelet-instant"
 FLOOR = "floor"
 
 
@@ -29,6 +32,10 @@ class Kernel:
     """Whether it runs when no kernels are named."""
     interrupted_by: str = "signal"
     """The `interrupt_mode` of its kernelspec."""
+    only: frozenset[str] | None = None
+    """The metrics that it is measured on, where all the others would be those of another kernel."""
+    provisioned: bool = False
+    """Whether it is forked from a zygote, by kernelet's provisioner (provisioned.py)."""
 
     def argv(self, python: str, connection_file: str) -> list[str]:
         places = {
@@ -60,6 +67,14 @@ KERNELS = {
     kernel.label: kernel
     for kernel in (
         _module(OURS, "kernelet"),
+        Kernel(
+            INSTANT,
+            "kernelet",
+            (OURS,),
+            ("{python}", "-m", "kernelet", "-f", "{connection_file}"),
+            only=frozenset({"start", "fleet", "idle", "execute", "interrupt_busy", "shutdown"}),
+            provisioned=True,
+        ),
         _module(REFERENCE, "ipykernel_launcher", "ipykernel"),
         _module("ipymini", "ipymini", "ipymini", "kernmini"),
         _module(
@@ -119,7 +134,9 @@ class Interpreter:
 
     def missing(self, kernel: Kernel) -> str:
         """Say why a kernel cannot be started; empty if it can."""
-        return "" if self.modules[kernel.module] else f"{kernel.distributions[0]} is not installed"
+        if not self.modules[kernel.module]:
+            return f"{kernel.distributions[0]} is not installed"
+        return provisioned.missing() if kernel.provisioned else ""
 
     def version_of(self, kernel: Kernel) -> str:
         return ", ".join(f"{name} {self.versions[name]}" for name in kernel.distributions if self.versions[name])

@@ -8,11 +8,11 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from benchmarks.kernels import FLOOR, KERNELS, OURS  # noqa: E402
+from benchmarks.kernels import FLOOR, INSTANT, KERNELS, OURS  # noqa: E402
 
 
 def main() -> int:
-    names = {kernel.distributions[0] for kernel in KERNELS.values() if kernel.label not in (OURS, FLOOR)}
+    names = {kernel.distributions[0] for kernel in KERNELS.values() if kernel.label not in (OURS, INSTANT, FLOOR)}
     for name in sorted(names):
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--prefer-binary", name],

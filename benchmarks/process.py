@@ -22,6 +22,11 @@ from benchmarks import procfs
 _running: set[KernelProcess] = set()
 
 
+def track(process: KernelProcess) -> None:
+    """Have a process ended when the run ends, whatever ends it."""
+    _running.add(process)
+
+
 def connection(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Write a connection file with five free loopback ports; return its path and content."""
     with contextlib.ExitStack() as stack:
@@ -62,6 +67,9 @@ def clean_environment(python: str, home: Path) -> dict[str, str]:
 class KernelProcess:
     """One kernel process, leader of a process group of its own; its output goes to a log file."""
 
+    parents: tuple[int, ...] = ()
+    """Processes that it shares with other kernels: their memory is part of what a fleet costs."""
+
     def __init__(self, argv: Sequence[str], environment: dict[str, str], log: Path) -> None:
         self.log = log
         with log.open("wb") as output:
@@ -75,7 +83,7 @@ class KernelProcess:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        _running.add(self)
+        track(self)
 
     def alive(self) -> bool:
         return self._process.poll() is None

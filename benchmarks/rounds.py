@@ -19,7 +19,7 @@ from benchmarks.metrics import Metric, Samples
 from benchmarks.process import clean_environment, finish
 from benchmarks.session import Bench, Session
 
-GIVE_UP_AFTER = 3
+GIVE_UP_AFTER = 2
 """A metric that failed this often in a row is not tried on that kernel again."""
 
 STARTS = 3
@@ -35,7 +35,15 @@ class Results:
     samples: dict[tuple[str, str], list[list[float]]] = field(default_factory=lambda: defaultdict(list))
     faults: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     loads: list[float] = field(default_factory=list)
+    durations: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    """How long each metric took last, with the start of the kernel where it was not running, by (label, metric)."""
     failures_in_a_row: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def expected_s(self, kernels: Sequence[Kernel], metrics: Sequence[Metric], number: int) -> float:
+        """Guess how long round `number` will take: each metric as long as the last time."""
+        todo = [(kernel.label, metric.name) for kernel in kernels for metric in metrics]
+        wanting = [wanted(kernel, metric, number, self) for kernel in kernels for metric in metrics]
+        return sum(self.durations[key] for key, is_wanted in zip(todo, wanting, strict=True) if is_wanted)
 
     def gave_up(self, kernel: Kernel, name: str) -> bool:
         return self.failures_in_a_row[kernel.label, name] >= GIVE_UP_AFTER
@@ -66,19 +74,19 @@ def run(
 ) -> Results:
     """Measure all, `rounds` times, but begin no round that would not end within `budget_s`: the first one always."""
     results = Results()
-    begun = last = time.monotonic()
+    begun = time.monotonic()
     alone = [metric for metric in metrics if metric.setting != "together"]
     together = [metric for metric in metrics if metric.setting == "together"]
     for number in range(rounds):
-        now = time.monotonic()
-        if number > 1 and now - begun + (now - last) > budget_s:  # the first round measures more than the others
-            say(f"{now - begun:.0f} s: time for no more than {number} rounds of {rounds}")
+        gone = time.monotonic() - begun
+        if number and gone + results.expected_s(kernels, metrics, number) > budget_s:
+            say(f"{gone:.0f} s: time for no more than {number} of {rounds} rounds")
             break
-        last = now
         results.loads.append(procfs.load()[0])
         say(f"round {number + 1} of {rounds}, load {results.loads[-1]:.1f}")
         if alone:
             for kernel in rotated(kernels, number):
+                say(f"  {kernel.label}, after {time.monotonic() - begun:.0f} s")
                 measure_alone(bench, kernel, alone, results, number)
         for command in rotated(commands, number):
             measure_command(bench, command, results)
@@ -89,19 +97,32 @@ def run(
 
 def measure(session: Session, metric: Metric, results: Results) -> None:
     """Measure one metric once. After a fault the session is closed: its kernel may be in any state."""
+    begun = time.monotonic()
+    samples: dict[str, list[float]] = {}
+    failed = False
     session.faults.clear()
-    samples: Samples | None = None
-    try:
-        samples = metric.measure(session)
-    except Fault as fault:
-        session.faults.append(str(fault))
-        session.close()
-    results.note(session.kernel, metric.name, samples, session.faults)
+    for _ in range(metric.repeat):
+        try:
+            if metric.setting in ("fresh", "new"):
+                session.close()
+            if metric.setting != "fresh" and not up(session, results):
+                return
+            for row, values in metric.measure(session).items():
+                samples.setdefault(row, []).extend(values)
+        except Fault as fault:
+            session.faults.append(str(fault))
+            session.close()
+            failed = True
+            break
+    results.note(session.kernel, metric.name, None if failed else samples, session.faults)
+    results.durations[session.kernel.label, metric.name] = time.monotonic() - begun
 
 
 def wanted(kernel: Kernel, metric: Metric, number: int, results: Results) -> bool:
     """Whether a metric is to be measured in round `number` (from 0)."""
     if kernel.label == FLOOR and not metric.floor:
+        return False
+    if kernel.only is not None and metric.name not in kernel.only:
         return False
     return not results.gave_up(kernel, metric.name) and (metric.rounds is None or number < metric.rounds)
 
@@ -111,10 +132,6 @@ def measure_alone(bench: Bench, kernel: Kernel, metrics: Sequence[Metric], resul
     try:
         for metric in metrics:
             if not wanted(kernel, metric, number, results):
-                continue
-            if metric.setting in ("fresh", "new"):
-                session.close()
-            if metric.setting != "fresh" and not up(session, results):
                 continue
             measure(session, metric, results)
     finally:
@@ -145,7 +162,7 @@ def measure_together(
         time.sleep(bench.settle_s)
         for index, metric in enumerate(metrics):
             for session in rotated(sessions, index):
-                if wanted(session.kernel, metric, number, results) and up(session, results):
+                if wanted(session.kernel, metric, number, results):
                     measure(session, metric, results)
     finally:
         for session in sessions:

@@ -21,7 +21,7 @@ sys.path[0] = str(ROOT)  # instead of this directory: its modules are `benchmark
 
 import zmq  # noqa: E402
 
-from benchmarks import plot, procfs, rounds  # noqa: E402
+from benchmarks import plot, procfs, provisioned, rounds  # noqa: E402
 from benchmarks.kernels import COMMANDS, KERNELS, OURS, REFERENCE, Interpreter, Kernel, look_into  # noqa: E402
 from benchmarks.metrics import METRICS  # noqa: E402
 from benchmarks.report import Report, number  # noqa: E402
@@ -113,6 +113,7 @@ def main(argv: list[str] | None = None) -> int:
             results = rounds.run(bench, kernels, metrics, options.rounds, say, commands, options.budget)
             about = machine(bench.folder)
         finally:
+            provisioned.end_zygotes(bench.folder)
             bench.context.destroy(linger=0)
 
     report = Report(results, [kernel.label for kernel in kernels], metrics, commands)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zmq
 
-from benchmarks import process
+from benchmarks import process, provisioned
 from benchmarks.client import Client, Fault
 from benchmarks.kernels import Kernel
 
@@ -84,8 +84,9 @@ class Session:
         argv = self.kernel.argv(self.bench.python, str(path))
         environment = process.clean_environment(self.bench.python, home)
         log = path.with_suffix(".log")
+        kind = provisioned.ProvisionedProcess if self.kernel.provisioned else process.KernelProcess
         begin = time.perf_counter()
-        self._process = process.KernelProcess(argv, environment, log)
+        self._process = kind(argv, environment, log)
         return begin
 
     def await_reply(self, deadline_s: float = START_DEADLINE_S) -> list[bytes]:

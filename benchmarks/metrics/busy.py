@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import zmq
 
 from benchmarks.client import Fault
-from benchmarks.flow import ask, begin, cell, flow
+from benchmarks.flow import ask, begin, cell, features, flow
 from benchmarks.metrics.definition import Row, Samples, metric
 from benchmarks.session import Session
 
@@ -31,6 +31,7 @@ def computing(session: Session) -> Iterator[None]:
     Row("heartbeat_ms", "heartbeat idle p50", "ms", goal=0.06),
     Row("heartbeat_busy_ms", "heartbeat busy p50", "ms", goal=0.06),
     floor=False,
+    rounds=2,
 )
 def heartbeat(session: Session) -> Samples:
     """Time, in ms, of a heartbeat there and back: with nothing to do, and while the main thread computes."""
@@ -54,7 +55,7 @@ def beats(session: Session) -> list[float]:
     return times[3:]
 
 
-@metric("alone", Row("control_busy_ms", "control kernel_info busy p50", "ms", goal=5.5))
+@metric("alone", Row("control_busy_ms", "control kernel_info busy p50", "ms", goal=5.5), rounds=2)
 def control_busy(session: Session) -> Samples:
     """Time, in ms, from sending a kernel_info_request on control until the reply, while the main thread computes."""
     client, times = session.client, []
@@ -73,11 +74,11 @@ def control_busy(session: Session) -> Samples:
     Row("create_subshell_ms", "create_subshell", "ms", goal=2),
     Row("subshell_idle_ms", "subshell execute, main idle p50", "ms", goal=0.7),
     Row("subshell_busy_ms", "subshell execute, main busy p50", "ms", goal=11),
+    rounds=2,
 )
 def subshell(session: Session) -> Samples:
     """Time, in ms, to create a subshell, and of `pass` in one until reply and idle: with main idle, and computing."""
-    features = ask(session, "kernel_info_request", {}).content.get("supported_features", [])
-    if "kernel subshells" not in features:
+    if "kernel subshells" not in features(session):
         raise Fault("no subshells")
     created, ids = [], []
     for _ in range(session.bench.count(5, 1)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks import procfs
 from benchmarks.client import Fault
-from benchmarks.flow import CELL, ask, check_ok, flow
+from benchmarks.flow import CELL, ask, check_ok, features, flow
 from benchmarks.metrics.definition import Row, Samples, metric
 from benchmarks.session import Session
 
@@ -46,7 +46,7 @@ _took = _time.perf_counter() - _begin
 def debugger(session: Session) -> Samples:
     """A loop of 5 million steps at the top of a cell, and one in a function, timed inside the kernel: before a debugger
     is attached, and after. The time of initialize and attach, in ms, and the memory (MiB) with it."""
-    if "debugger" not in ask(session, "kernel_info_request", {}).content.get("supported_features", []):
+    if "debugger" not in features(session):
         raise Fault("no debugger")
     module, function = _loop(session, _MODULE), _loop(session, _FUNCTION)
     numbers = count(1)

@@ -46,6 +46,8 @@ class Metric:
     """Whether the floor server, which runs no code, can be measured too."""
     rounds: int | None = None
     """In how many rounds it is measured at most, because it takes long."""
+    repeat: int = 1
+    """How often in a row it is measured in a round, because it gives one sample only."""
 
     @property
     def doc(self) -> str:
@@ -53,11 +55,11 @@ class Metric:
 
 
 def metric(
-    setting: Setting, *rows: Row, floor: bool = False, rounds: int | None = None
+    setting: Setting, *rows: Row, floor: bool = False, rounds: int | None = None, repeat: int = 1
 ) -> Callable[[Callable[[Session], Samples]], Metric]:
     """Make a metric of a measuring function, named as the function is."""
 
     def make(measure: Callable[[Session], Samples]) -> Metric:
-        return Metric(measure.__name__, setting, rows, measure, floor, rounds)
+        return Metric(measure.__name__, setting, rows, measure, floor, rounds, repeat)
 
     return make

@@ -20,6 +20,7 @@ from benchmarks.session import Session
     Row("switches_per_s", "context switches per s", "/s", goal=0),
     Row("idle_cpu_ms_per_s", "CPU when idle", "ms/s"),
     floor=True,
+    rounds=2,
 )
 def idle(session: Session) -> Samples:
     """Memory (MiB), threads, context switches per second and CPU (ms per second) of an idle kernel.

@@ -41,19 +41,19 @@ def _interrupt(session: Session, code: str) -> float:
     return took
 
 
-@metric("alone", Row("interrupt_busy_ms", "interrupt → error reply, busy loop", "ms", goal=4), rounds=3)
+@metric("alone", Row("interrupt_busy_ms", "interrupt → error reply, busy loop", "ms", goal=4), rounds=2)
 def interrupt_busy(session: Session) -> Samples:
     """Time, in ms, from the interrupt (SIGINT, or a message where the kernelspec says so) until the error reply."""
     return _interrupts(session, "interrupt_busy_ms")
 
 
-@metric("alone", Row("interrupt_sleep_ms", "… time.sleep", "ms", goal=4), rounds=3)
+@metric("alone", Row("interrupt_sleep_ms", "… time.sleep", "ms", goal=4), rounds=2)
 def interrupt_sleep(session: Session) -> Samples:
     """As `interrupt_busy`, of a cell that sleeps in C."""
     return _interrupts(session, "interrupt_sleep_ms")
 
 
-@metric("alone", Row("interrupt_await_ms", "… await asyncio.sleep", "ms", goal=5), rounds=3)
+@metric("alone", Row("interrupt_await_ms", "… await asyncio.sleep", "ms", goal=5), rounds=2)
 def interrupt_await(session: Session) -> Samples:
     """As `interrupt_busy`, of a cell that awaits."""
     return _interrupts(session, "interrupt_await_ms")

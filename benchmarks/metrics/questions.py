@@ -22,7 +22,7 @@ MIB = 1 << 20
 _DEADLINE_S = 5.0
 
 
-@metric("alone", Row("is_complete_ms", "is_complete p50", "ms", goal=0.35))
+@metric("alone", Row("is_complete_ms", "is_complete p50", "ms", goal=0.35), rounds=2)
 def is_complete(session: Session) -> Samples:
     """Time, in ms, from sending an is_complete_request of `for i in x:` until the reply is read."""
     return {"is_complete_ms": block(session, "is_complete_request", {"code": "for i in x:"}, 50, "status")}
@@ -34,6 +34,7 @@ def is_complete(session: Session) -> Samples:
     Row("complete_import_ms", "complete `import o` p50", "ms", goal=2),
     Row("complete_dot_first_ms", "complete `x.`, first", "ms", goal=8),
     Row("complete_dot_ms", "complete `x.` p50", "ms", goal=1.5),
+    rounds=2,
 )
 def complete(session: Session) -> Samples:
     """Time, in ms, from sending a complete_request until the reply is read; `os` and `x.upper` must be among the
@@ -53,6 +54,7 @@ def complete(session: Session) -> Samples:
     "new",
     Row("inspect_first_ms", "inspect `print`, first", "ms", goal=45),
     Row("inspect_ms", "inspect `print` p50", "ms", goal=1.2),
+    rounds=2,
 )
 def inspect(session: Session) -> Samples:
     """Time, in ms, from sending an inspect_request until the reply is read, which must have found it."""
@@ -66,6 +68,7 @@ def inspect(session: Session) -> Samples:
     "alone",
     Row("comm_ms", "comm echo, empty p50", "ms", goal=0.35),
     Row("comm_1mb_ms", "comm echo, 1 MB p50", "ms", goal=1.0),
+    rounds=2,
 )
 def comm(session: Session) -> Samples:
     """Time, in ms, from sending a comm_msg until the comm_msg that a handler in the kernel answers with is read: with

@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks import procfs
 from benchmarks.client import Fault
-from benchmarks.flow import CELL, ask, cell, check_ok, flow
+from benchmarks.flow import CELL, cell, check_ok, features, flow
 from benchmarks.metrics.busy import new_subshell
 from benchmarks.metrics.definition import Row, Samples, metric
 from benchmarks.metrics.roundtrip import PASS, check_trips
@@ -75,7 +75,7 @@ def _uss(session: Session) -> float:
     "alone",
     Row("threads_print_s", "20 threads × 1 000 prints", "s", goal=0.15),
     Row("threads_print_lines", "… whole lines with the cell as parent", "", goal=20_000, more=True),
-    rounds=2,
+    rounds=1,
 )
 def threads_print(session: Session) -> Samples:
     """Seconds until what 20 threads print is there, and how many of the lines are whole and have the cell's parent."""
@@ -100,11 +100,11 @@ def threads_print(session: Session) -> Samples:
     Row("subshells_4_s", "4 subshells", "s", goal=0.21),
     Row("subshells_16_s", "16 subshells", "s", goal=0.22),
     Row("subshells_threads", "threads with 16 subshells", "", goal=21),
-    rounds=2,
+    rounds=1,
 )
 def subshells(session: Session) -> Samples:
     """Seconds until 1, 4 and 16 subshells have all run a cell that sleeps 20 × 10 ms, begun together."""
-    if "kernel subshells" not in ask(session, "kernel_info_request", {}).content.get("supported_features", []):
+    if "kernel subshells" not in features(session):
         raise Fault("no subshells")
     client, ids, samples = session.client, list[str](), dict[str, list[float]]()
     for number in (1, 4, 16):

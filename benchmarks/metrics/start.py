@@ -20,6 +20,7 @@ SHUTDOWN_DEADLINE_S = 10.0
     Row("start_info_cpu_ms", "CPU until kernel_info_reply", "ms", goal=75),
     Row("start_execute_cpu_ms", "CPU until first execute_reply", "ms", goal=185),
     floor=True,
+    repeat=2,
 )
 def start(session: Session) -> Samples:
     """Time, in ms, from just before the process is spawned until its reply is read on shell.

@@ -23,7 +23,7 @@ def pipelined(session: Session) -> Samples:
     return {"pipelined_per_s": [rate], "pipelined_cpu_us": cpu}
 
 
-@metric("new", Row("pipelined_5000_per_s", "5 000 pipelined", "req/s", goal=2000, more=True), rounds=2)
+@metric("new", Row("pipelined_5000_per_s", "5 000 pipelined", "req/s", goal=2000, more=True), rounds=1)
 def pipelined_5000(session: Session) -> Samples:
     """As `pipelined`, ten times as many."""
     return {"pipelined_5000_per_s": [_pipeline(session, 5000)[0]]}
@@ -50,7 +50,7 @@ def _pipeline(session: Session, usual: int) -> tuple[float, list[float]]:
     Row("print_s", "print × 100 000", "s", goal=0.15),
     Row("print_cpu_s", "… kernel CPU", "s", goal=0.12),
     Row("print_messages", "… iopub stream messages", ""),
-    rounds=2,
+    rounds=1,
 )
 def prints(session: Session) -> Samples:
     """Seconds until 100,000 printed numbers, the reply and the idle are there; every byte is compared."""
@@ -65,7 +65,7 @@ def prints(session: Session) -> Samples:
     "alone",
     Row("write_s", "write 100 × 1 MB", "s", goal=0.40),
     Row("write_cpu_s", "… kernel CPU", "s", goal=0.35),
-    rounds=2,
+    rounds=1,
 )
 def writes(session: Session) -> Samples:
     """Seconds until 100 MB of stdout are there, written 1 MB at a time, in lines of 100 characters."""
@@ -81,7 +81,7 @@ def writes(session: Session) -> Samples:
     "alone",
     Row("display_s", "display × 5 000", "s", goal=0.50),
     Row("display_cpu_s", "… kernel CPU", "s", goal=0.42),
-    rounds=2,
+    rounds=1,
 )
 def displays(session: Session) -> Samples:
     """Seconds until 5,000 displays of a number, each a message, are there, in order."""
@@ -93,7 +93,7 @@ def displays(session: Session) -> Samples:
     return {"display_s": [came.took_s], "display_cpu_s": cpu}
 
 
-@metric("alone", Row("images_s", "display 2 000 × 100 KB", "s", goal=0.55), rounds=2)
+@metric("alone", Row("images_s", "display 2 000 × 100 KB", "s", goal=0.55), rounds=1)
 def images(session: Session) -> Samples:
     """Seconds until 2,000 displays with 100 KB of base64 text each are there."""
     number = session.bench.count(2000)
@@ -107,13 +107,13 @@ def images(session: Session) -> Samples:
     return {"images_s": [came.took_s]}
 
 
-@metric("alone", Row("buffers_s", "comm 2 000 × 100 KB", "s", goal=0.25), rounds=2)
+@metric("alone", Row("buffers_s", "comm 2 000 × 100 KB", "s", goal=0.25), rounds=1)
 def buffers(session: Session) -> Samples:
     """Seconds until 2,000 comm messages with a binary buffer of 100 KB each are there."""
     return {"buffers_s": [_comm(session, session.bench.count(2000), HUNDRED_KB)]}
 
 
-@metric("alone", Row("large_buffer_s", "comm 1 × 200 MB", "s", goal=0.23), rounds=2)
+@metric("alone", Row("large_buffer_s", "comm 1 × 200 MB", "s", goal=0.23), rounds=1)
 def large_buffer(session: Session) -> Samples:
     """Seconds until one comm message with a binary buffer of 200 MB is there."""
     return {"large_buffer_s": [_comm(session, 1, session.bench.count(200_000_000))]}
@@ -130,7 +130,7 @@ def _comm(session: Session, number: int, size: int) -> float:
     return came.took_s
 
 
-@metric("alone", Row("shell_command_s", "`!seq 200000`", "s", goal=0.025), rounds=2)
+@metric("alone", Row("shell_command_s", "`!seq 200000`", "s", goal=0.025), rounds=1)
 def shell_command(session: Session) -> Samples:
     """Seconds until what a subprocess of a `!` command printed is there."""
     number = session.bench.count(200_000)
@@ -139,7 +139,7 @@ def shell_command(session: Session) -> Samples:
     return {"shell_command_s": [came.took_s]}
 
 
-@metric("alone", Row("os_system_s", "os.system('seq 200000')", "s", goal=0.03), rounds=2)
+@metric("alone", Row("os_system_s", "os.system('seq 200000')", "s", goal=0.03), rounds=1)
 def os_system(session: Session) -> Samples:
     """Seconds until what a subprocess wrote to file descriptor 1 is there."""
     number = session.bench.count(200_000)

@@ -1,5 +1,7 @@
 """The benchmark notices when a kernel is wrong: its client and metrics face a server that tells the truth, or lies."""
 
+import dataclasses
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
-from benchmarks import client, rounds  # noqa: E402
-from benchmarks.kernels import FLOOR, KERNELS, Kernel  # noqa: E402
-from benchmarks.metrics import METRICS  # noqa: E402
+from benchmarks import client, flow, plot, rounds  # noqa: E402
+from benchmarks.kernels import FLOOR, KERNELS, OURS, Kernel  # noqa: E402
+from benchmarks.metrics import METRICS, Row  # noqa: E402
 from benchmarks.report import WRONG, Report, percentile, summarise  # noqa: E402
 from benchmarks.session import Bench, Session  # noqa: E402
 
@@ -117,3 +119,77 @@ def test_every_metric_says_what_it_measures_and_fills_rows_of_its_own() -> None:
     assert all(metric.doc for metric in METRICS.values())
     keys = [row.key for metric in METRICS.values() for row in metric.rows]
     assert len(keys) == len(set(keys))
+
+
+def test_more_is_better_is_turned_round_for_the_picture_and_a_lost_answer_is_shown() -> None:
+    told = {
+        "rows": {
+            "rate": {"title": "pipelined", "more": True},
+            "cpu": {"title": "… CPU", "more": False},
+        },
+        "results": {
+            "ours": {"rate": {"ratio": 4.0, "median": 4.0}, "cpu": {"ratio": 0.5, "median": 1.0}},
+            "ipykernel": {"rate": {"ratio": 1.0, "median": 1.0}, "cpu": {"ratio": 1.0, "median": 2.0}},
+            "lossy": {"rate": {"faults": {"stuck": 1}}, "cpu": {"faults": {"odd": 1}, "ratio": 2.0, "median": 4.0}},
+        },
+    }
+    assert plot.compared(told) == [("pipelined", {"ours": 0.25}), ("pipelined: CPU", {"ours": 0.5, "lossy": 2.0})]
+    assert plot.failed(told) == {"pipelined": {"lossy"}}
+
+
+def test_the_picture_of_a_run_is_drawn(bench: Bench, tmp_path: Path) -> None:
+    _, report = measured(bench, "", "execute")
+    document = report.as_json()
+    document["results"] = {
+        label: {
+            key: {**row, "ratio": 1.0 if label == "ipykernel" else 0.5}
+            for key, row in document["results"]["liar"].items()
+        }
+        for label in ("kernelet", "ipykernel")
+    }
+    about = {"machine": {"cpu": "one", "cores": 1}, "python": "3", "begun": "2026-01-01T00:00:00"}
+    (tmp_path / "bench.json").write_text(json.dumps({**document, **about}))
+    picture = plot.draw(tmp_path / "bench.json")
+    assert picture is not None
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "bench.svg").read_text()
+
+
+def test_rounds_stop_at_the_budget(bench: Bench) -> None:
+    told: list[str] = []
+    results = rounds.run(bench, [liar("")], [METRICS["execute"]], 50, told.append, budget_s=0.0)
+    assert len(results.loads) == 1
+    assert "time for no more than 1 of 50 rounds" in told[-1]
+
+
+def test_what_takes_long_is_not_measured_in_every_round(bench: Bench) -> None:
+    metric = dataclasses.replace(METRICS["execute"], rounds=1)
+    results = rounds.run(bench, [liar("")], [metric, METRICS["silent"]], 2, lambda text: None)
+    assert len(results.samples["liar", "execute_ms"]) == 1
+    assert len(results.samples["liar", "silent_ms"]) == 2
+
+
+def test_a_goal_is_a_value_and_more_may_be_better(bench: Bench) -> None:
+    rows = (
+        Row("fast", "fast", "ms", goal=1.0),
+        Row("many", "many", "", goal=10.0, more=True),
+        Row("none", "none", "", goal=1.0),
+    )
+    metric = dataclasses.replace(METRICS["execute"], rows=rows)
+    results = rounds.Results()
+    results.samples[OURS, "fast"] = [[0.5]]
+    results.samples[OURS, "many"] = [[9.0]]
+    reached = [(value, is_reached) for _, value, _, is_reached in Report(results, [OURS], [metric], []).goals()]
+    assert reached == [(0.5, True), (9.0, False), (None, False)]
+
+
+def test_a_lost_message_in_a_flow_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "QUIET_S", 0.3)
+    session = Session(bench, liar("no-idle"))
+    try:
+        session.ready()
+        requests = session.client.requests(3, "execute_request", flow.CELL | {"code": "pass"})
+        with pytest.raises(client.Fault, match=r"stuck: 3/3 replies, 0/3 idles after \d+ s, 6 msgs"):
+            flow.flow(session.client, requests)
+    finally:
+        session.close()
