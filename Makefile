@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test test-again check lint types bench cov clean
+.PHONY: help run lab test test-again check lint types bench cov soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make check  lint, types and test: what has to pass before a commit"
 	@echo "make bench  measure kernelet beside other kernels"
 	@echo "make cov    run the tests and show the lines they missed"
+	@echo "make soak   start and stop many instant kernels (KERNELS=200) and look for what they leave behind"
 	@echo "make clean  remove what make made"
 
 run: $(VENV)/has-run
@@ -47,6 +48,10 @@ bench: $(VENV)/has-bench
 
 cov: $(VENV)/has-dev
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+soak: export KERNELET_SOAK_KERNELS := $(or $(KERNELS),200)
+soak: $(VENV)/has-dev
+	$(BIN)/python -m pytest tests/kernel/test_instant.py -k leave_no --timeout=1200
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
