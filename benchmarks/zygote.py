@@ -1,8 +1,8 @@
 """Measure kernels that are forked from a zygote beside spawned ones: `python benchmarks/zygote.py [--count N]`.
 
 Times are from the call of jupyter_client's `start_kernel` (ports, connection file and all) to an answer; the kernels
-take turns. Memory is private to the process (USS), after the first cell. `all at once` starts that many kernels from one
-event loop, and ends when each has answered kernel_info.
+take turns. Memory is private to the process (USS), after the first cell. `all at once` starts that many kernels from
+one event loop, and ends when each has answered kernel_info.
 """
 
 from __future__ import annotations
