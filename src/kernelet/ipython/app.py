@@ -94,6 +94,13 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         host.attribution.policy = self.thread_output
         host.wire.recent.limit_bytes = self.replay_bytes
 
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Read the command line. An empty one, as most are, is not worth traitlets' parser, which asks every option."""
+        if argv is None or argv:
+            super().parse_command_line(argv)
+        else:
+            self.argv, self.extra_args, self.cli_config = [], [], Config()
+
     @property
     def abs_connection_file(self) -> str:
         """The absolute path of the connection file."""
