@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test test-again check lint types bench cov soak clean
+.PHONY: help run lab test check lint types bench cov soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,9 +29,6 @@ lab: $(VENV)/has-lab
 # Four at a time, also on two cores: most tests wait for a kernel most of the time.
 test: $(VENV)/has-dev $(VENV)/has-tools
 	$(BIN)/python -m pytest -n 4 --dist loadfile
-
-test-again: $(VENV)/has-dev
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
 
 check: lint types test
 

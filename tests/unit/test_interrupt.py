@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kernelet.runtime.interrupt import Interrupts, interruptible
+from kernelet.runtime.frames import interruptible
+from kernelet.runtime.interrupt import Interrupts
 
 DEADLINE_S = 30
 

@@ -14,7 +14,7 @@ from ..protocol.message import NO_PARENT, Content, Parent
 from ..runtime.debug_adapter import AdapterGone
 from ..runtime.debug_thread import DebugThread
 from ..runtime.host import Host
-from ..runtime.interrupt import signal_main
+from ..runtime.presses import signal_main
 from . import cell_name
 from .debug_reply import DebugError, failure, response, text_argument
 from .debug_session import DebugSession

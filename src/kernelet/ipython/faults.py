@@ -1,11 +1,14 @@
 """faulthandler writes where it can still be read: a process that crashes shows no more output in a cell.
 
+SIGUSR1 makes it write the stacks of all threads there.
+
 Main thread, once, at the start.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import signal
 from typing import Any
 
 from .streams import OutStream
@@ -15,6 +18,9 @@ def install(stderr_fd: int) -> None:
     """Let `faulthandler.enable` and `register` write to the stderr that the process was started with, unless told."""
     faulthandler.enable = _to(faulthandler.enable, 0, stderr_fd)
     if hasattr(faulthandler, "register"):  # not on Windows
+        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:  # else whoever started us wants something of it
+            # In C, so that it works while C code holds the GIL. A handler of the user's takes its place.
+            faulthandler.register(signal.SIGUSR1, stderr_fd, all_threads=True)
         faulthandler.register = _to(faulthandler.register, 1, stderr_fd)
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..protocol.connection import InvalidConnection
 from ..protocol.message import Content
-from ..runtime.interrupt import signal_main
 from ..runtime.log import Log
+from ..runtime.presses import signal_main
 from ..runtime.sockets import Sockets
 from .kernel import Kernel
 from .options import InvalidOptions, Options

@@ -19,14 +19,17 @@ from ..protocol.codec import Codec
 from ..protocol.message import NO_PARENT, Content, Message, Parent
 from ..runtime.ask import Asker
 from ..runtime.attribution import Attribution
+from ..runtime.escalation import Escalation
 from ..runtime.insist import Insistence
-from ..runtime.interrupt import Interrupts, signal_main
+from ..runtime.interrupt import Interrupts
 from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
 from ..runtime.lane import Lane, Offer
 from ..runtime.log import Log
 from ..runtime.overrides import Overrides
 from ..runtime.parking import PlainParking
+from ..runtime.presses import signal_main
 from ..runtime.sockets import Sockets, keep_zero_copy_alive, mark_service_thread
+from ..runtime.swallowed import repeat_swallowed
 from ..runtime.wire import Wire
 from . import handlers
 from .concurrency import Concurrent
@@ -122,8 +125,10 @@ class Kernel:
             self.capture.attach(self.wire, self.attribution)
         # Before the control lane answers: it takes interrupt_request from now on.
         self.interrupts.install()
+        self.interrupts.escalate = Escalation(self.attribution, self.log).press
         if hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread():
             self.insistence = Insistence(self.wire, self.interrupts)
+            repeat_swallowed(self.interrupts)
         self.wire.start()
         thread = threading.Thread(target=self.control.run, name="kernelet-control", daemon=True)
         mark_service_thread(thread)
@@ -159,6 +164,7 @@ class Kernel:
 
     def _leave(self) -> None:
         """See to it that the process ends, whatever main does. A thread of its own."""
+        self.interrupts.escalate = lambda press, running: None  # nobody is waiting for an answer
         if self.main is None:
             self._main_done.wait(_START_GRACE_S)
         else:

@@ -55,6 +55,10 @@ class Attribution:
         """Make `parent` the one that a thread works for. Before it runs."""
         setattr(thread, _MARK, parent)
 
+    def claims(self, thread: threading.Thread) -> bool:
+        """Whether user code started a thread, as far as that was asked when it did (policy `auto`)."""
+        return self.policy == "auto" and getattr(thread, _MARK, None) is not None
+
     def _unclaimed(self) -> Parent:
         if self.policy == "latest":
             return self.latest

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
-from .interrupt import Interrupts, signal_main
+from .interrupt import Interrupts
+from .presses import signal_main
 from .sockets import mark_service_thread
 
 # A cell that swallowed an interrupt, or that cleans up after it, is interrupted again this much later.

@@ -21,95 +21,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
-from typing import Any, ClassVar, Protocol, TypeVar
+from types import FrameType
+from typing import Any, ClassVar, Protocol
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from .frames import Fragile, is_machinery, is_ours, is_shielded, wake_sleeping_loop
+from .presses import Presses
 
-_SHIELDED = (
-    "kernelet.protocol.",
-    "kernelet.runtime.wire",
-    "kernelet.runtime.outlet",
-    "kernelet.runtime.capture",
-)
-_LOOP_MACHINERY = (
-    "asyncio.",
-    "selectors",
-    "kernelet.runtime.parking",
-    "kernelet.runtime.awaiting",
-    "kernelet.runtime.guards",
-    "kernelet.runtime.toolkit",
-    "kernelet.ipython.eventloops",
-    "IPython.terminal.pt_inputhooks",
-    "uvloop",
-)
-_HANDLER_MODULES = ("kernelet.runtime.interrupt", "kernelet.runtime.insist")
-_LOOK_DEPTH = 6
 _TRY_AGAIN_S = 0.002
-# What os.fork calls around itself (logging, threading, random, our streams): an exception there is only printed.
-_AT_FORK = frozenset({"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child_reinit_locks"})
-_interruptible: set[CodeType] = set()
 
 
-def interruptible(function: Function) -> Function:
-    """Mark a function of a shielded module in which a KeyboardInterrupt may be raised, because it waits."""
-    _interruptible.add(function.__code__)
-    return function
-
-
-def _shielded(frame: FrameType | None) -> bool:
-    if frame is not None and frame.f_code.co_name in _AT_FORK:
-        return True
-    for _ in range(_LOOK_DEPTH):
-        if frame is None or frame.f_code in _interruptible:
-            return False
-        if str(frame.f_globals.get("__name__")).startswith(_SHIELDED):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_machinery(frame: FrameType | None) -> bool:
-    """Whether the innermost code is the event loop's own or ours, and not a task's or a callback's."""
-    return frame is None or str(frame.f_globals.get("__name__")).startswith(_LOOP_MACHINERY)
-
-
-def _is_ours(frame: FrameType | None) -> bool:
-    return frame is None or str(frame.f_globals.get("__name__")).startswith("kernelet.")
-
-
-def _wake_sleeping_loop(frame: FrameType | None) -> None:
-    """Let a loop that user code runs by itself (`asyncio.run`) come back from its selector. Any thread."""
-    for _ in range(_LOOK_DEPTH):
-        if frame is None:
-            return
-        if frame.f_code.co_name == "_run_once" and "self" in frame.f_locals:
-            frame.f_locals["self"].call_soon_threadsafe(lambda: None)
-            return
-        frame = frame.f_back
-
-
-def _raise_in_thread(thread: int | None, kind: type[BaseException] | None) -> None:
+def raise_in_thread(thread: int | None, kind: type[BaseException] | None) -> None:
     """Raise in another thread as soon as it runs Python code; None takes back what was not raised yet."""
-    import ctypes  # slow, and this may be a signal handler: `Subshells.create` has imported it
+    import ctypes  # slow, and this may be a signal handler: `Subshells.create`, `escalation` have imported it
 
     if thread is not None:
         exception = None if kind is None else ctypes.py_object(kind)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
-
-
-def signal_main() -> None:
-    """Send SIGINT to the main thread. Any thread."""
-    if hasattr(signal, "pthread_kill"):
-        # To the thread, not the process: it must end the main thread's system call, not another thread's.
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-    else:
-        signal.raise_signal(signal.SIGINT)
-
-
-def _signal_again() -> None:
-    time.sleep(_TRY_AGAIN_S)
-    signal_main()
 
 
 class _Here(threading.local):
@@ -171,16 +98,23 @@ class Interrupts:
         self.interrupt_callback: Callable[[], None] | None = None
         # The interrupts of other threads that run cells: a signal reaches only the main thread, which passes it on.
         self.others: list[Interruptible] = []
-        # The next signal is for this thread only (a time limit ran out): the others go on.
+        # The next signal is for this thread only (a time limit ran out), and no press: the others go on.
         self.alone = False
         # os.fork calls its hooks now: an exception there is only printed.
         self.forking = False
-        # Called when something is done about a signal. `insist.py` sets it, and signals again until it was called.
-        self.acted: Callable[[], None] | None = None
+        # Counts how often the user asked. `insist.py` puts one here that signals again until something was done.
+        self.presses = Presses()
+        # What the n-th press on the same cell does beside, which may still run: called once for each press, any thread.
+        self.escalate: Callable[[int, bool], None] = lambda press, running: None
         self.handler = self._on_sigint
         self._handling = False
         self._pending = False
         self._user = False
+        self._fragile = Fragile()
+        self._deciding = False
+        self._nested: list[Callable[[], bool]] = []
+        self._passed_on = 0
+        self._passing_on = threading.Lock()
         self._thread: int | None = None
         self._raised_from_outside = False
         # An interrupt waits until locked code is left.
@@ -192,6 +126,7 @@ class Interrupts:
         if _signal.getsignal(_signal.SIGINT) == self._on_sigint:
             return
         if threading.current_thread() is threading.main_thread():
+            self.presses.forget()  # what came meanwhile was for the user's handler
             signal.signal(signal.SIGINT, self._on_sigint)
 
     def shield_forks(self) -> None:
@@ -207,10 +142,12 @@ class Interrupts:
         """From here to `end_request`, an interrupt outside user code is remembered for the user code to come."""
         self._pending = False
         self._handling = True
+        self.presses.begin()
 
     def end_request(self) -> None:
         """Forget an interrupt that came too late."""
         self._handling = self._pending = False
+        self.presses.acted()
 
     def run_user_code(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call `function`; an interrupt raises KeyboardInterrupt in it, or here."""
@@ -228,7 +165,7 @@ class Interrupts:
             self.due = self.due and outer
             if self._raised_from_outside and not outer:
                 self._raised_from_outside = False
-                _raise_in_thread(self._thread, None)
+                raise_in_thread(self._thread, None)
 
     def interrupt_from_outside(self) -> None:
         """Interrupt what a thread does that no signal reaches, by the rules of the main thread. Any other thread.
@@ -238,7 +175,7 @@ class Interrupts:
         frame = self._frame()
         if Interrupts.held is not None and Interrupts.held(self._thread, frame):
             return
-        if _shielded(frame):
+        if is_shielded(frame):
             self._wait_until_unshielded()
         elif self.cancel is not None and self._loop_sleeps(frame):
             self.cancel()
@@ -251,17 +188,17 @@ class Interrupts:
         if self.drop_unstarted is not None:
             self.drop_unstarted()
         self._raised_from_outside = True
-        _raise_in_thread(self._thread, KeyboardInterrupt)
+        raise_in_thread(self._thread, KeyboardInterrupt)
         # Since the first look the thread may have run on, to where nothing may be raised: then not yet. Of what
         # happens next only its own code can run before the exception is there, or this thread's.
         frame = self._frame()
-        if _shielded(frame) or not self._may_raise(frame):
-            _raise_in_thread(self._thread, None)
+        if is_shielded(frame) or not self._may_raise(frame):
+            raise_in_thread(self._thread, None)
             self._wait_until_unshielded()
         elif self.wake is not None:
             self.wake()
         elif self._loop_sleeps(frame):
-            _wake_sleeping_loop(frame)
+            wake_sleeping_loop(frame)
 
     def _wait_until_unshielded(self) -> None:
         self.due = self._user
@@ -283,34 +220,80 @@ class Interrupts:
         return None if self._thread is None else sys._current_frames().get(self._thread)
 
     def _loop_sleeps(self, frame: FrameType | None) -> bool:
-        return _is_machinery(frame) and (_is_ours(frame) or not self.in_task())
+        return is_machinery(frame) and (is_ours(frame) or not self.in_task())
 
     def _may_raise(self, frame: FrameType | None) -> bool:
         return self._user or self.cancel is not None or (self.idle and not self._loop_sleeps(frame))
 
+    def pass_on(self, pressed: int) -> None:
+        """Do what the newest of all presses does to other threads, once. The handler; the wire while main is in C."""
+        # Not waiting: this may be a signal handler, in the middle of the same.
+        if pressed <= self._passed_on or self.alone or not self._passing_on.acquire(blocking=False):
+            return
+        try:
+            if pressed > self._passed_on:
+                self._passed_on = pressed
+                others = tuple(self.others)
+                for other in others:
+                    other.interrupt_from_outside()
+                running = self._handling or any(not isinstance(one, Interrupts) or one._handling for one in others)
+                self.escalate(pressed - self.presses.before, running)
+        finally:
+            self._passing_on.release()
+
     def _on_sigint(self, signum: int, frame: FrameType | None) -> None:
-        while frame is not None and str(frame.f_globals.get("__name__")) in _HANDLER_MODULES:
-            frame = frame.f_back  # a second signal, while the first was decided
-        if self.forking or _shielded(frame):
-            if self.acted is None:
-                # Not raise_signal: it would call this handler again, inside itself, before the shielded code moves on.
-                _thread.start_new_thread(_signal_again, ())
+        self._handle(frame, self.presses.arrived)
+
+    def look_again(self, signum: int, frame: FrameType | None) -> None:
+        """Do what a press asks for that waits. A signal handler."""
+        self._handle(frame, self.presses.look)
+
+    def _handle(self, frame: FrameType | None, waiting: Callable[[], bool]) -> None:
+        if self._deciding:  # another one, while this handler runs: it must not raise in the middle of that
+            self._nested.append(waiting)
             return
-        if self.acted is not None:
-            self.acted()
-        if not self.alone:
-            for other in tuple(self.others):
-                other.interrupt_from_outside()
-        self.alone = False
+        self._deciding = True
+        raises = waiting() and self._decide(frame)
+        while self._nested:
+            raises = (self._nested.pop(0)() and self._decide(frame)) or raises
+        # No call from here on: this handler may be called anew inside a call.
+        self._deciding = False
+        if raises:
+            raise KeyboardInterrupt
+
+    def _decide(self, frame: FrameType | None) -> bool:
+        """Do what a press asks for; whether KeyboardInterrupt is to be raised. In the handler."""
+        if self.forking or is_shielded(frame) or (self._user and self._fragile.found(frame)):
+            if not self.presses.hold():
+                # Not from here: it would call this handler again, inside itself, before that code moves on.
+                _thread.start_new_thread(self._signal_again, ())
+            return False
+        self.presses.acted()
+        if self.alone:
+            self.alone = False
+            self.presses.discount()
+        else:
+            self.pass_on(self.presses.pressed)
         if Interrupts.held is not None and Interrupts.held(threading.get_ident(), frame):
-            return
-        if self.interrupt_callback is not None and not _is_machinery(frame):
+            return False
+        if self.interrupt_callback is not None and not is_machinery(frame):
             self.interrupt_callback()
         elif self.cancel is not None and self._loop_sleeps(frame):
             self.cancel()
         elif self._may_raise(frame):
             if self.drop_unstarted is not None:
                 self.drop_unstarted()
-            raise KeyboardInterrupt
+            return True
         elif self._handling:
             self._pending = True
+        return False
+
+    def _signal_again(self) -> None:
+        time.sleep(_TRY_AGAIN_S)
+        self.presses.resend()
+
+    def repeat(self) -> None:
+        """Have another try at an interrupt that Python has swallowed, if its user code still runs. That thread."""
+        if threading.get_ident() == self._thread and self._user:
+            self.presses.give_back()
+            _thread.start_new_thread(self._signal_again, ())

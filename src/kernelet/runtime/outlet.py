@@ -15,7 +15,8 @@ from typing import Any
 from ..protocol.codec import Codec
 from ..protocol.message import Buffer, Channel, Content, Parent
 from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox
-from .interrupt import checkpoint, interruptible
+from .frames import interruptible
+from .interrupt import checkpoint
 from .replay import Recent
 
 # How long busy, execute_input and the reply before an idle may wait to leave in one go with what follows.

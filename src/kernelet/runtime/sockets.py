@@ -129,6 +129,11 @@ def mark_service_thread(thread: threading.Thread) -> None:
     thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]  # pydevd looks for the attribute
 
 
+def is_service_thread(thread: threading.Thread) -> bool:
+    """Whether a thread is one of the kernel's own."""
+    return bool(getattr(thread, "is_pydev_daemon_thread", False))
+
+
 def keep_zero_copy_alive() -> None:
     """Let large messages be sent while and after atexit functions run.
 

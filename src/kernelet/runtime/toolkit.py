@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from .interrupt import Interrupts, signal_main
+from .interrupt import Interrupts
+from .presses import signal_main
 from .sockets import mark_service_thread
 
 # How often windows get a turn while the loop has so much to do that it never sleeps.
