@@ -5,8 +5,10 @@ Main thread, in a cell.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shlex
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magics.code import CodeMagics, MacroToEdit
 
 from ..runtime.lane import SUBSHELL_THREAD
+from .connect import connect_qtconsole, get_connection_file, get_connection_info
 from .shared import load_magics_one_at_a_time
 
 if TYPE_CHECKING:
@@ -24,21 +27,27 @@ if TYPE_CHECKING:
 
 @magics_class
 class KernelMagics(Magics):
-    """%edit, %clear, %less, %man, %connect_info, %autosave, %subshell."""
+    """%edit, %clear, %less, %man, %connect_info, %qtconsole, %autosave, %subshell."""
 
     shell: ZMQInteractiveShell
 
     def __init__(self, shell: ZMQInteractiveShell | None = None, **kwargs: Any) -> None:
         super().__init__(shell, **kwargs)
+        # What %edit opened last, for `%edit -p`; IPython's own function keeps it up to date.
+        self._edited = ["", ""]
         if shell is not None and shell.magics_manager is not None:
             load_magics_one_at_a_time(shell.magics_manager)
 
     @line_magic
-    def edit(self, parameter_s: str = "", last_call: Any = ("", "")) -> None:
-        """Open a file, function, macro or a range of history in the front end's editor."""
+    def edit(self, parameter_s: str = "", last_call: list[str] | None = None) -> None:
+        """Open a file, an object's source, a string, a range of history or nothing yet in the front end's editor.
+
+        -n N: at this line; -p: what was opened last; -r: history as it was typed.
+        """
         options, arguments = self.parse_options(parameter_s, "prn:")
+        last = self._edited if last_call is None else last_call
         try:
-            filename, line_number, _ = CodeMagics._find_edit_target(self.shell, arguments, options, list(last_call))
+            filename, line_number, _ = CodeMagics._find_edit_target(self.shell, arguments, options, last)
         except MacroToEdit:
             raise UsageError("%edit cannot open a macro here; print it with %macro or print()") from None
         if filename is None:
@@ -84,11 +93,20 @@ class KernelMagics(Magics):
     @line_magic
     def connect_info(self, arg: str = "") -> None:
         """Print how another client connects to this kernel."""
-        path = self.shell.config.IPKernelApp.connection_file
-        with open(path, encoding="utf-8") as file:
-            print(json.dumps(json.load(file), indent=2))
+        from jupyter_core.paths import jupyter_runtime_dir
+
+        path = get_connection_file()
+        print(json.dumps(json.loads(str(get_connection_info())), indent=2))
+        local = os.path.basename(path) if os.path.dirname(path) == os.path.abspath(jupyter_runtime_dir()) else path
         print("\nPaste the above into a file and connect with:\n    jupyter <app> --existing <file>")
-        print(f"or, on this machine:\n    jupyter <app> --existing {os.path.basename(path)}")
+        print(f"or, on this machine:\n    jupyter <app> --existing {local}")
+
+    @line_magic
+    def qtconsole(self, arg: str = "") -> None:
+        """Open a Qt console on this kernel; what follows are its options."""
+        if importlib.util.find_spec("qtconsole") is None:
+            raise UsageError("%qtconsole needs the package qtconsole, which is not installed")
+        connect_qtconsole(argv=shlex.split(arg, posix=os.name == "posix"))
 
     @line_magic
     def autosave(self, arg: str = "") -> None:
@@ -99,7 +117,8 @@ class KernelMagics(Magics):
             raise UsageError(f"%autosave needs a number of seconds, not {arg!r}") from None
         from IPython.display import Javascript, display
 
-        display(Javascript(f"IPython.notebook.set_autosave_interval({1000 * seconds})"))
+        script = Javascript(f"IPython.notebook.set_autosave_interval({1000 * seconds})")
+        display(script, include=["application/javascript"])
         print(f"Autosaving every {seconds} seconds" if seconds else "Autosave disabled")
 
     @line_magic

@@ -141,6 +141,8 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
 
         self.register_magics(KernelMagics)
         self.magics_manager.register_alias("ed", "edit")
+        if os.name == "nt":
+            self.magics_manager.register_alias("cls", "clear")
 
     @property
     def traceback(self) -> Any:
