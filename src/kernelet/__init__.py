@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .kernel.guest import EmbeddedKernel as EmbeddedKernel
     from .kernel.guest import embed_kernel as embed_kernel
+    from .kernel.wrapper import LanguageKernel as LanguageKernel
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"EmbeddedKernel": "kernel.guest", "embed_kernel": "kernel.guest"}
+_PUBLIC = {"EmbeddedKernel": "kernel.guest", "embed_kernel": "kernel.guest", "LanguageKernel": "kernel.wrapper"}
 
 
 def __getattr__(name: str) -> Any:

@@ -119,11 +119,11 @@ def _run(path: Path, sockets: Sockets, options: Options) -> int:
     from .kernel import Kernel
 
     log = Log(os.dup(2), "debug" if "--debug" in options.rest else "warning")
-    capture = _capture()
+    capture = make_capture()
     kernel = Kernel(sockets, kernel_info(), log, capture)
     if not options.connection_file:
         kernel.last_of_all.append(lambda: path.unlink(missing_ok=True))
-    _watch_parent(kernel, log)
+    watch_parent(kernel, log)
     kernel.start()
     # From here on another thread answers: IPython may take its time.
     from ..ipython.language import IPythonLanguage
@@ -157,7 +157,7 @@ def _run(path: Path, sockets: Sockets, options: Options) -> int:
     return kernel.run(language, main)
 
 
-def _capture() -> Capture | None:
+def make_capture() -> Capture | None:
     """Return the capture of fds 1 and 2, or None where there are no pipes to poll (Windows)."""
     if sys.platform == "win32":
         return None
@@ -166,7 +166,7 @@ def _capture() -> Capture | None:
     return Capture()
 
 
-def _watch_parent(kernel: Kernel, log: Log) -> None:
+def watch_parent(kernel: Kernel, log: Log) -> None:
     """End the kernel when the process that started it does. Before the wire starts."""
     from ..runtime import watch
 
