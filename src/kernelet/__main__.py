@@ -11,6 +11,8 @@ USAGE = """\
 usage: kernelet -f FILE [options]     run a kernel on the connection that FILE describes
        kernelet [options]             run a kernel on a connection of its own, and say which
        kernelet install [options]     install the kernelspec (kernelet install --help)
+       kernelet serve [options]       serve sessions over HTTP (kernelet serve --help)
+       kernelet proxy [options]       the same for the kernels of a Jupyter server (kernelet proxy --help)
        kernelet run FILE|- [options]  run a script in a kernel of its own, showing what it says (kernelet run --help)
        kernelet mcp [options]         serve Python to an MCP client over stdin and stdout (kernelet mcp --help)
        kernelet --version | --help
@@ -22,6 +24,8 @@ options are ipykernel's: --profile=NAME, --matplotlib=inline, --IPKernelApp.exec
 
 COMMANDS = {
     "install": ("kernelet.launch.spec", "launch"),
+    "serve": ("kernelet.service.cli", "serve"),
+    "proxy": ("kernelet.service.proxy", "serve"),
     "run": ("kernelet.service.run", "serve"),
     "mcp": ("kernelet.service.mcp.stdio", "mcp"),
 }
@@ -57,6 +61,11 @@ def run_command(name: str, argv: list[str]) -> int:
         return 1
     status: int = command.main(argv)
     return status
+
+
+def proxy() -> int:
+    """Run `kernelet-proxy`."""
+    return run_command("proxy", sys.argv[1:])
 
 
 def run_kernel(argv: list[str]) -> int:

@@ -10,7 +10,7 @@ import pytest
 from kernelet.service.engine import Engine
 from kernelet.service.execution import Options
 from kernelet.service.result import ExecutionResult
-from service_tools import Sync, settings
+from service_tools import Served, Sync, settings
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,23 @@ def run(sync: Sync) -> Iterator[Callable[..., ExecutionResult]]:
     yield call
     if session.state != "closed":
         sync(sync.engine.destroy(session.id))
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., Served]]:
+    """Start servers with settings of the module's choice."""
+    started: list[Served] = []
+
+    def start(**changes: Any) -> Served:
+        started.append(Served(**changes))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def served(serve: Callable[..., Served]) -> Served:
+    """The module's server."""
+    return serve()

@@ -286,8 +286,8 @@ def test_only_idle_sessions_are_culled(start_engine: Callable[..., Sync]) -> Non
     async def scenario() -> None:
         running = busy.submit("import time; time.sleep(30)")
         await begun(busy)
-        assert await sync.engine.cull(time.monotonic() + 99) == []
-        assert await sync.engine.cull(time.monotonic() + 101) == ["idle"]
+        assert await sync.engine.cull(idle.journal.idle_since + 99) == []
+        assert await sync.engine.cull(idle.journal.idle_since + 101) == ["idle"]
         assert idle.state == "closed"
         busy.interrupt()
         await running.result
@@ -306,9 +306,9 @@ def test_looking_at_a_session_does_not_keep_it(sync: Sync) -> None:
 
 def test_an_old_session_is_culled_once_it_is_idle(start_engine: Callable[..., Sync]) -> None:
     sync = start_engine(max_lifetime=1000.0, idle_timeout=0.0)
-    sync.session("old")
-    assert sync(sync.engine.cull(time.monotonic() + 999)) == []
-    assert sync(sync.engine.cull(time.monotonic() + 1001)) == ["old"]
+    old = sync.session("old").journal.created
+    assert sync(sync.engine.cull(old + 999)) == []
+    assert sync(sync.engine.cull(old + 1001)) == ["old"]
 
 
 def test_the_end_of_the_engine_leaves_no_process() -> None:

@@ -80,7 +80,9 @@ class Engine:
         self._culler = asyncio.create_task(self._cull(), name="culler")
 
     async def close(self) -> None:
-        """End every session and leave no process."""
+        """End every session and leave no process. May be called twice."""
+        if self._closed:
+            return
         self._closed = True
         if self._culler:
             self._culler.cancel()

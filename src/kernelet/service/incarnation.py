@@ -99,6 +99,11 @@ class Incarnation:
             return None
 
     @property
+    def is_remote(self) -> bool:
+        """Whether its kernels run somewhere else, with files of their own."""
+        return self._backend.name == "remote"
+
+    @property
     def pid(self) -> int | None:
         """Return the process of the kernel, where it runs here."""
         return self._kernel.pid if self._kernel else None
@@ -241,6 +246,12 @@ class Incarnation:
             exit_status=kernel.gone.result() if kernel.gone.done() else None,
             limit_s=execution.timeout,
         )
+
+    async def answer(self, value: str) -> None:
+        """Send a line of input."""
+        kernel = await self.kernel()
+        with contextlib.suppress(ConnectionError):  # then the execution ends for that reason
+            await kernel.send("stdin", "input_reply", {"value": value}, uuid.uuid4().hex)
 
     async def inside(self, function: Callable[..., Any], /, **arguments: Any) -> Any:
         """Call a function of `service/inside` in the kernel.

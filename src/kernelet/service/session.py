@@ -189,6 +189,11 @@ class Session:
         if self._turns.remove(execution):
             self._not_run(execution, cause)
 
+    async def answer(self, execution: Execution, value: str) -> None:
+        """Give a line of input to an execution that asked for one."""
+        if execution is self.current:
+            await self.life.answer(value)
+
     async def inside(self, function: Callable[..., Any], /, **arguments: Any) -> Any:
         """Call a function of `service/inside` in the kernel, when its turn has come.
 

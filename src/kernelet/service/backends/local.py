@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import importlib.util
 import logging
 import os
 import shutil
@@ -18,8 +18,10 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from kernelet.launch import spec
+from kernelet.launch.provisioner import ZygoteProvisioner
 from kernelet.service.backends.backend import Kernel, KernelRequest, Listener
 from kernelet.service.backends.processes import MARK, kill_tree
 from kernelet.service.backends.readiness import Readiness
@@ -160,6 +162,7 @@ class LocalBackend:
         self._settings = settings
         self._folder: Path | None = None
         self._kernels: set[LocalKernel] = set()
+        self._preload = [name for name in settings.preload if importlib.util.find_spec(name.partition(".")[0])]
         # One for all: each context has a thread and descriptors of its own.
         self._context = AsyncKernelManager().context
 
@@ -190,7 +193,18 @@ class LocalBackend:
             transport="tcp" if os.name == "nt" else "ipc",
             connection_file=str(self._folder / f"{short}.json"),
         )
-        manager._kernel_spec = self._spec(manager, request)
+        manager._kernel_spec = self._spec(manager)
+        # By hand and not through the spec: limits hold for any kernel, forked or not, installed or not.
+        provisioner: LocalProvisioner = ZygoteProvisioner(
+            kernel_id=kernel_id, kernel_spec=manager._kernel_spec, parent=manager, preload=self._preload
+        )
+        confinement = request.confinement.as_config()
+        if not self._settings.zygote:
+            provisioner = LocalProvisioner(kernel_id=kernel_id, kernel_spec=manager._kernel_spec, parent=manager)
+            around = request.confinement.with_writable(str(self._folder))
+            manager._kernel_spec.argv = around.command(manager._kernel_spec.argv)
+            confinement = {}
+        manager.provisioner = provisioner
         log = self._folder / f"{short}.log"
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
         environment |= request.confinement.limits.environment() | dict(request.envs)
@@ -204,12 +218,13 @@ class LocalBackend:
                     stderr=output,
                     # Rows of a thousand sessions in one file help nobody, and cost each of them.
                     extra_arguments=["--HistoryManager.hist_file=:memory:"],
+                    **confinement,
                 )
             except BaseException as error:
                 # Called off in the middle, too: there may be a process that nobody else knows.
-                if manager.provisioner is not None and manager.provisioner.has_process:
-                    await manager.provisioner.kill()
-                    await manager.provisioner.wait()
+                if provisioner.has_process:
+                    await provisioner.kill()
+                    await provisioner.wait()
                 await manager.cleanup_resources()
                 if isinstance(error, Exception):
                     raise Unavailable(f"The kernel could not be started: {error}") from error
@@ -227,20 +242,17 @@ class LocalBackend:
             raise
         return kernel
 
-    def _spec(self, manager: AsyncKernelManager, request: KernelRequest) -> KernelSpec:
-        """Return the spec to start, confined as asked; kernelet itself needs none to be installed."""
-        found: KernelSpec
-        try:
-            found = manager.kernel_spec_manager.get_kernel_spec(manager.kernel_name)
-        except NoSuchKernel:
-            if manager.kernel_name != spec.KERNEL_NAME:
-                raise NotFound(f"There is no kernelspec {manager.kernel_name!r} on this machine.") from None
+    def _spec(self, manager: AsyncKernelManager) -> KernelSpec:
+        """Return the spec to start; kernelet itself need not be installed as one."""
+        if manager.kernel_name in (spec.KERNEL_NAME, spec.INSTANT_NAME):
             found = KernelSpec(**spec.kernel_spec())
-        if request.confinement.confines:
-            writable = [str(self._folder), *([str(request.cwd)] if request.cwd else [])]
-            config = json.dumps(request.confinement.with_writable(*writable).as_config())
-            # jupyter_client puts this Python in the place of the first "python"; here it is no longer the first.
-            own = {"python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
-            command = [sys.executable if found.argv[0] in own else found.argv[0], *found.argv[1:]]
-            found.argv = [sys.executable, "-m", "kernelet.launch.confined", config, *command]
+        else:
+            try:
+                found = manager.kernel_spec_manager.get_kernel_spec(manager.kernel_name)
+            except NoSuchKernel:
+                raise NotFound(f"There is no kernelspec {manager.kernel_name!r} on this machine.") from None
+        # As jupyter_client does it, and before anything is put in front of the command.
+        own = {"python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
+        if found.argv[0] in own:
+            found.argv = [sys.executable, *found.argv[1:]]
         return found

@@ -1,0 +1,1 @@
+"""The service over HTTP: each endpoint a thin projection of the engine."""
