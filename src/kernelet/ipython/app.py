@@ -122,10 +122,15 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         self.shell.configurables.append(self)  # type: ignore[arg-type]  # any Configurable
         return self.shell
 
+    # Whether the namespace comes from another kernel, in which start-up code has run.
+    inherits = False
+
     def run_startup(self) -> None:
         """Enable GUI and matplotlib options, load extensions, run start-up files, exec_lines and exec_files."""
         self.init_gui_pylab()
         self.init_extensions()
+        if self.inherits:
+            return
         self.init_code()
 
 

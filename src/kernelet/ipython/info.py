@@ -44,7 +44,12 @@ def kernel_info() -> dict[str, Any]:
         },
         "banner": f"Python {sys.version}\nIPython {ipython_version()} -- kernelet {__version__}\n",
         "help_links": [{"text": text, "url": url} for text, url in HELP_LINKS.items()],
-        "supported_features": ["kernel subshells", "debugger", "iopub replay"],
+        "supported_features": [
+            "kernel subshells",
+            "debugger",
+            "iopub replay",
+            *(["kernel branches"] if sys.platform == "linux" else []),
+        ],
         "debugger": True,
     }
 

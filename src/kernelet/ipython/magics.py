@@ -66,6 +66,18 @@ class KernelMagics(Magics):
         print("\033[2J\033[H", end="")
 
     @line_magic
+    def branch(self, arg: str = "") -> dict[str, Any] | None:
+        """Start a second kernel with the same variables; return its connection file and pid.
+
+        Connect to it with `jupyter console --existing FILE`. It ends with the client that started this kernel.
+        """
+        try:
+            made = self.shell.host.requests.branch()
+        except RuntimeError as error:
+            raise UsageError(str(error)) from None
+        return {name: made[name] for name in ("connection_file", "pid")}
+
+    @line_magic
     def less(self, arg: str = "") -> None:
         """Show a file in the front end's pager."""
         if not arg:

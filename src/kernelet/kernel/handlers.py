@@ -279,6 +279,17 @@ def replay(kernel: Kernel, request: Request) -> Content:
     return {"status": "ok", "requests": found.requests, "after_found": found.after_found}
 
 
+def branch(kernel: Kernel, request: Request) -> Content:
+    """Make a second kernel with the same variables; an error reply says why not."""
+    from .branch import BranchRefused
+    from .branch import branch as make
+
+    try:
+        return make(kernel)
+    except BranchRefused as error:
+        return error_content(error)
+
+
 def interrupt(kernel: Kernel, request: Request) -> Content:
     kernel.interrupt()
     return {"status": "ok"}
@@ -308,6 +319,7 @@ HANDLERS: dict[str, Handler] = {
     "connect_request": connect,
     "usage_request": usage,
     "replay_request": replay,
+    "branch_request": branch,
     "interrupt_request": interrupt,
     "shutdown_request": shutdown,
     "debug_request": debug,

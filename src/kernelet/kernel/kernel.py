@@ -318,6 +318,12 @@ class Kernel:
         else:
             signal_main()
 
+    def branch(self) -> Content:
+        """Make a second live kernel with the same variables (`branch.py`). Main thread. Raises BranchRefused."""
+        from .branch import branch
+
+        return branch(self)
+
     def usage(self) -> Content:
         """Return the content of a usage_reply: what this kernel and its host use now."""
         if self._usage is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ from .options import parse as parse_options
 
 if TYPE_CHECKING:
     from ..runtime.capture import Capture
+    from ..runtime.host import Host
     from .kernel import Kernel
+    from .language import Language
 
 BAD_CONNECTION_STATUS = 2
 PARENT_DIED_STATUS = 1
@@ -38,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
     except (InvalidConnection, InvalidOptions) as error:
         print(f"kernelet: {error}", file=sys.stderr)
         return BAD_CONNECTION_STATUS
-    return _run(path, sockets, options)
+    return run_on(path, sockets, options)
 
 
 def open_connection(options: Options) -> tuple[Path, Sockets]:
@@ -114,7 +116,13 @@ def _write(path: Path, connection: Connection) -> None:
         raise InvalidConnection(f"connection file {path} cannot be written: {error.strerror}") from None
 
 
-def _run(path: Path, sockets: Sockets, options: Options) -> int:
+def run_on(
+    path: Path,
+    sockets: Sockets,
+    options: Options,
+    make_language: Callable[[Host, Sequence[str]], Language] | None = None,
+) -> int:
+    """Run a kernel on bound sockets until it ends; return the exit status."""
     from ..ipython.info import kernel_info
     from .kernel import Kernel
 
@@ -146,7 +154,7 @@ def _run(path: Path, sockets: Sockets, options: Options) -> int:
         kernel,
     )
     try:
-        language = IPythonLanguage(host, options.rest)
+        language = (make_language or IPythonLanguage)(host, options.rest)
     except BaseException as error:  # stderr is captured by now: whoever started us must hear of it
         if not isinstance(error, SystemExit):
             log.crash("IPython could not be set up")

@@ -37,6 +37,9 @@ class Requests(Protocol):
     def answer(self, message: Message) -> None:
         """Handle a message and send its reply, as if nobody had put a handler in the way; tell no status."""
 
+    def branch(self) -> Content:
+        """Make a second live kernel with the same variables; return its pid and connection."""
+
 
 class Overrides:
     """`shell` and `control`: msg_type -> handler. What is as `install` put it there stands for the kernel's own."""
