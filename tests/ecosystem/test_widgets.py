@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from cells import value
+from cells import model, value
 from frontend import Frontend, Json
 from needs import need_module
-from result import Result
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-
-def model(result: Result, name: str) -> str:
-    """The comm_id of the model that a cell made."""
-    found = [c["comm_id"] for c in result.of_type("comm_open") if c["data"]["state"].get("_model_name") == name]
-    assert len(found) == 1, found
-    return str(found[0])
 
 
 def tell(kernel: Frontend, comm_id: str, data: Json) -> list[Json]:
