@@ -13,7 +13,7 @@ STATIC: Final = Path(__file__).parent / "static"
 HEADERS: Final = {
     # Output of user code is shown here: it may bring images as data, and no script, no request of its own.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; connect-src 'self'; "
         "frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",

@@ -63,13 +63,20 @@ export class Cell {
 
   print(type, text) {
     if (this.clearsNext) this.clear();
-    if (this.text?.type !== type) this.text = { type, raw: "", pre: this.add(element("pre", type)) };
-    if (this.text === null || this.text.pre === undefined) return;
+    if (this.text?.type !== type) {
+      const pre = this.add(element("pre", type));
+      this.text = { type, raw: "", pre };
+    }
     const stream = this.text;
-    stream.raw = overwrite((stream.raw + text).replace(ANSI, "").replace(/\r(?=[^\n]*$)/, "\r"));
-    if (stream.raw.length > KEPT_CHARS) stream.raw = "…" + stream.raw.slice(-KEPT_CHARS / 2);
-    stream.pre.textContent = stream.raw;
-    const lines = stream.raw.split("\n").filter((line) => line.trim());
+    stream.raw += text.replace(ANSI, "");
+    // What stands before the last line is final; in that line the cursor may still go back.
+    const last = stream.raw.lastIndexOf("\n") + 1;
+    let shown = overwrite(stream.raw);
+    stream.raw = overwrite(stream.raw.slice(0, last)) + stream.raw.slice(last);
+    if (stream.raw.length > KEPT_CHARS) stream.raw = `…${stream.raw.slice(-KEPT_CHARS / 2)}`;
+    if (shown.length > KEPT_CHARS) shown = `…${shown.slice(-KEPT_CHARS / 2)}`;
+    stream.pre.textContent = shown;
+    const lines = shown.split("\n").filter((line) => line.trim());
     this.lastLine = lines.at(-1) ?? this.lastLine;
   }
 

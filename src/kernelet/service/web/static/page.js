@@ -31,7 +31,8 @@ function drawSessions() {
     const numbers = button.appendChild(document.createElement("span"));
     numbers.className = "numbers";
     const memory = session.memory_bytes ? `, ${bytes(session.memory_bytes)}` : "";
-    numbers.textContent = `${state}, ${session.execution_count ?? 0} run${memory}`;
+    const runs = session.execution_count ?? 0;
+    numbers.textContent = `${state}, ${runs} run${runs === 1 ? "" : "s"}${memory}`;
     button.onclick = () => choose(session.session_id);
     const item = document.createElement("li");
     item.append(button);
@@ -61,6 +62,17 @@ function draw() {
   drawConsole();
 }
 
+/** Do what a button stands for; what goes wrong is shown until the next one. */
+async function act(what) {
+  $("complaint").textContent = "";
+  try {
+    await what();
+  } catch (error) {
+    complain(error);
+  }
+  await refresh();
+}
+
 function choose(id) {
   open = id;
   draw();
@@ -75,7 +87,7 @@ function complain(error) {
     known = [];
     return draw();
   }
-  $("service").textContent = error.message;
+  $("complaint").textContent = error.message;
 }
 
 async function refresh() {
@@ -118,25 +130,14 @@ async function run(id, code) {
   await refresh();
 }
 
-const acting = (verb) => async () => {
-  try {
-    await service.act(open, verb);
-  } catch (error) {
-    complain(error);
-  }
-  await refresh();
-};
-
-$("create").onsubmit = async (event) => {
+$("create").onsubmit = (event) => {
   event.preventDefault();
-  try {
+  act(async () => {
     const made = await service.create($("name").value.trim());
     $("name").value = "";
     await refresh();
     choose(made.session_id);
-  } catch (error) {
-    complain(error);
-  }
+  });
 };
 
 $("run").onsubmit = (event) => {
@@ -153,19 +154,14 @@ $("code").onkeydown = (event) => {
   $("run").requestSubmit();
 };
 
-$("interrupt").onclick = acting("interrupt");
-$("restart").onclick = acting("restart");
-$("destroy").onclick = async () => {
+$("interrupt").onclick = () => act(() => service.act(open, "interrupt"));
+$("restart").onclick = () => act(() => service.act(open, "restart"));
+$("destroy").onclick = () => act(async () => {
   const id = open;
-  try {
-    await service.destroy(id);
-    consoles.delete(id);
-    open = null;
-  } catch (error) {
-    complain(error);
-  }
-  await refresh();
-};
+  await service.destroy(id);
+  consoles.delete(id);
+  open = null;
+});
 
 $("sign-in").onsubmit = (event) => {
   event.preventDefault();
