@@ -67,6 +67,45 @@ sys.meta_path.insert(0, Hold())
 """
 
 
+LOOPS = "import asyncio\nloop = asyncio.get_running_loop()\n"
+TASK = "import asyncio\ntask = asyncio.create_task(asyncio.sleep(0, 'done'))\n"
+EARLY = {
+    "asyncio is not there": ("import sys\nshown = 'asyncio' in sys.modules", "False"),
+    "a task": (TASK + "shown = task.done()", "False"),
+    "the running loop": (LOOPS + "shown = loop is asyncio.get_event_loop(), loop.is_running()", "(True, False)"),
+    "await": ("import asyncio\nshown = await asyncio.sleep(0, 'awaited')", "'awaited'"),
+    "await without an import": ("async def f(): return 'awaited'\nshown = await f()", "'awaited'"),
+    "await of a task": (TASK + "shown = await task", "'done'"),
+    "asyncio.run": ("import asyncio\nshown = asyncio.run(asyncio.sleep(0, 'ran'))", "'ran'"),
+    "asyncio.run, then a task": (
+        f"import asyncio\nasyncio.run(asyncio.sleep(0))\n{TASK}shown = task.done()",
+        "False",
+    ),
+    "a module that makes a task": ("import starts_a_task\nshown = starts_a_task.task.done()", "False"),
+    "its loader": ("import asyncio\nshown = type(asyncio.__spec__.loader).__name__", "'SourceFileLoader'"),
+}
+
+
+@pytest.mark.better_than_ipykernel("it imports asyncio first, and asyncio.run() fails in a cell")
+@pytest.mark.parametrize("code, shown", EARLY.values(), ids=EARLY)
+def test_a_first_cell_that_comes_early_finds_its_loop(sandbox: Sandbox, code: str, shown: str) -> None:
+    """asyncio is imported when there is nothing to do, or when a cell asks for it; this cell waited for the kernel."""
+    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
+    module = "from asyncio import create_task, sleep\ntask = create_task(sleep(0))"
+    (sandbox.path / "starts_a_task.py").write_text(module)
+    os.mkfifo(sandbox.path / "gate")
+    gate = os.open(sandbox.path / "gate", os.O_RDWR)
+    path = os.pathsep.join([str(sandbox.path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with RawKernel(env={"PYTHONPATH": path}, sandbox=sandbox) as raw:
+        client = raw.client()
+        first, second = client.execute(code), client.execute("1", user_expressions={"shown": "shown"})
+        client.reply(client.send("kernel_info_request"))  # so the cells have come as well
+        os.write(gate, b"x")
+        assert client.reply(first)["content"]["status"] == "ok"
+        assert client.reply(second)["content"]["user_expressions"]["shown"]["data"]["text/plain"] == shown
+    os.close(gate)
+
+
 @pytest.mark.better_than_ipykernel("it imports IPython first")
 def test_kernel_info_does_not_wait_for_ipython(sandbox: Sandbox) -> None:
     """The import of IPython is held up until kernel_info was answered."""

@@ -6,7 +6,6 @@ handle what else waits, and replays the kept ones at the end. In the thread of w
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -85,6 +84,8 @@ class Handover:
         """Wait for an async handler, where nothing else runs on the loop; else let it run beside that."""
         parking = lane.parking
         if not isinstance(parking, ParkedLoop):
+            import asyncio  # slow, and most kernels never need it here
+
             asyncio.run(_wait(awaitable))
         elif parking.loop.is_running():
             parking.loop.create_task(_wait(awaitable))
@@ -121,6 +122,8 @@ class Handover:
 
     async def iterate(self) -> None:
         """Handle one waiting message, or pause."""
+        import asyncio
+
         await asyncio.sleep(0 if self.run_one_queued() else PAUSE_S)
 
     def nested(self) -> AbstractContextManager[None]:
@@ -142,6 +145,8 @@ class _Inline:
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None) -> Any:
         if self._outer is not None:
             return self._outer.run(coroutine, context)
+        import asyncio
+
         return asyncio.run(coroutine)
 
 

@@ -37,8 +37,6 @@ from .stdin import Stdin
 from .streams import OutStream, flush_foreign_streams
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .debugger import Debugger
 
 
@@ -67,7 +65,7 @@ class IPythonLanguage:
             from ..runtime.forks import Forks  # not on Windows
 
             Forks(host.wire, host.capture).install()
-        self._saving: asyncio.TimerHandle | None = None
+        self._saving = False
         self._c_stdout = CStdout()
         self._debugger: Debugger | None = None
         self._making_debugger = threading.Lock()
@@ -220,12 +218,13 @@ class IPythonLanguage:
         self.host.capture.drain()
 
     def _save_history_later(self) -> None:
-        """Write the history rows that wait, in IPython's saving thread, once no cell has run for a second or so."""
-        if self._saving is None or self._saving.when() <= self.host.parking.loop.time():
-            self._saving = self.host.parking.call_later(HISTORY_HELD_S, self._save_history)
+        """Write the history rows that wait, in IPython's saving thread, a second after the first. Any thread."""
+        if not self._saving:
+            self._saving = True
+            self.host.wire.remind(HISTORY_HELD_S, self._save_history)
 
     def _save_history(self) -> None:
-        self._saving = None
+        self._saving = False  # first: a row that is added from here on may miss this time
         manager = self.shell.history_manager
         if manager is not None and manager.save_flag is not None:
             manager.save_flag.set()

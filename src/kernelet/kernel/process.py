@@ -139,7 +139,7 @@ def run_on(
     from ..runtime.lane import Lane
     from ..runtime.parking import ParkedLoop
 
-    parking = ParkedLoop(kernel.interrupts, log, kernel.task_error)
+    parking = ParkedLoop(kernel.interrupts, log, kernel.task_error, late=True)
     host = Host(
         kernel.wire,
         kernel.attribution,

@@ -107,6 +107,13 @@ class Outlet:
             self._outbox.put(Barrier(call))
             self._wake()
 
+    def remind(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Call `call`, which must be quick, in `delay_s` seconds, in a thread of the kernel's. Any thread."""
+        timer = threading.Timer(delay_s, call)
+        timer.daemon = True
+        timer.name = "kernelet-reminder"
+        timer.start()
+
     @interruptible
     def flush(self) -> None:
         """Return when what is queued has left, for who needs it out before it does something that stops the wire.

@@ -10,6 +10,7 @@ Runs in the lane's thread, except `wake`.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .interrupt import Interrupts
 from .log import Log
+from .on_import import OnImport
 
 if TYPE_CHECKING:
     import asyncio  # 30 ms of start-up: imported when the first loop is made
 
     from .awaiting import AwaitingCell
+    from .guards import Guards
     from .toolkit import Toolkit
 
 
@@ -85,33 +88,64 @@ class ParkedLoop:
         log: Log,
         on_task_error: Callable[[dict[str, Any]], None],
         for_this_thread: bool = True,
+        late: bool = False,
     ) -> None:
-        """`for_this_thread`: make it what asyncio.get_event_loop() answers here (main's; not a subshell's to be)."""
-        import asyncio
+        """`for_this_thread`: make it what asyncio.get_event_loop() answers here (main's; not a subshell's to be).
 
-        from .awaiting import AwaitingCell
-        from .guards import the_guards
-
-        self._new_cell = AwaitingCell
-        self._asyncio = asyncio
+        `late`: import asyncio and make the loop when somebody needs it, or when there is nothing else to do. The first
+        cell need not wait for that.
+        """
         self.interrupts = interrupts
         self._log = log
         self._on_task_error = on_task_error
-        self._guards = the_guards()
         self.serve: Callable[[], None] = lambda: None
         self._for_this_thread = for_this_thread
+        self._thread = threading.get_ident()
+        self._making = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._guards: Guards | None = None
+        # How many calls of user code began before there was a loop to park.
+        self._calls_without_loop = 0
         # The GUI toolkit that lives in the loop; `host` changes it.
         self.toolkit: Toolkit | None = None
-        self.loop = self._new_loop()
-        interrupts.in_task = lambda: asyncio.current_task(self.loop) is not None
         self._cell: AwaitingCell | None = None
         self._woken = False
+        if late and "asyncio" not in sys.modules:
+            OnImport("asyncio", self._asyncio_imported)
+        else:
+            self._make_loop()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, made now if there is none yet. Any thread."""
+        return self._loop or self._make_loop()
+
+    def _make_loop(self) -> asyncio.AbstractEventLoop:
+        with self._making:
+            if self._loop is None:
+                import asyncio
+
+                from .guards import the_guards
+
+                self._guards = the_guards()
+                loop = self._loop = self._new_loop()
+                self.interrupts.in_task = lambda: asyncio.current_task(self._loop) is not None
+                if self._calls_without_loop and threading.get_ident() == self._thread and self._guards.work:
+                    self._guards.park(loop)
+            return self._loop
+
+    def _asyncio_imported(self) -> None:
+        """User code has imported asyncio for the first time: what it does next may ask for the running loop."""
+        if threading.get_ident() == self._thread:
+            self._make_loop()
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
-        loop = self._asyncio.new_event_loop()
+        import asyncio
+
+        loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda _, context: self._on_task_error(context))
-        if self._for_this_thread:
-            self._asyncio.set_event_loop(loop)
+        if self._for_this_thread and threading.get_ident() == self._thread:
+            asyncio.set_event_loop(loop)
         if self.toolkit is not None:
             self.toolkit.install(loop)
         return loop
@@ -147,13 +181,13 @@ class ParkedLoop:
 
     def turn(self) -> None:
         """Turn the loop once, if anything is ready or timed on it: a long queue of cells must not starve tasks."""
-        if not self.loop.is_closed() and self._has_work():
-            self.loop.call_soon(self.loop.stop)
+        loop = self._loop
+        if loop is not None and not loop.is_closed() and self._has_work(loop):
+            loop.call_soon(loop.stop)
             self._run_loop()
 
-    def _has_work(self) -> bool:
+    def _has_work(self, loop: Any) -> bool:
         """Whether a turn would run anything. A loop that does not tell (uvloop) is taken to have work."""
-        loop: Any = self.loop
         if getattr(loop, "_ready", True):
             return True
         timers: list[Any] = getattr(loop, "_scheduled", [])
@@ -161,8 +195,10 @@ class ParkedLoop:
 
     def wake(self) -> None:
         self._woken = True
+        if self._loop is None:  # `wait` makes it, and then looks at `_woken`
+            return
         try:
-            self.loop.call_soon_threadsafe(self._stop_waiting)
+            self._loop.call_soon_threadsafe(self._stop_waiting)
         except RuntimeError:  # closed by user code: `wait` sees `_woken` and does not wait
             return
 
@@ -179,17 +215,29 @@ class ParkedLoop:
     def _need_loop(self) -> None:
         if self.loop.is_closed():
             self._log("info", "user code closed the event loop; a new one takes its place")
-            self.loop = self._new_loop()
+            self._loop = self._new_loop()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run sync user code with the loop parked: `create_task` and `asyncio.run` both work in it."""
-        if not self._guards.work or self.loop.is_running():
+        loop, guards = self._loop, self._guards
+        if loop is None or guards is None:
+            return self._call_without_loop(function, *args, **kwargs)
+        if not guards.work or loop.is_running():
             return self.interrupts.run_user_code(function, *args, **kwargs)
-        self._guards.park(self.loop)
+        guards.park(loop)
         try:
             return self.interrupts.run_user_code(function, *args, **kwargs)
         finally:
-            self._guards.unpark()
+            guards.unpark()
+
+    def _call_without_loop(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._calls_without_loop += 1
+        try:
+            return self.interrupts.run_user_code(function, *args, **kwargs)
+        finally:
+            self._calls_without_loop -= 1
+            if self._guards is not None and not self._calls_without_loop:  # made meanwhile
+                self._guards.unpark()
 
     def serve_soon(self) -> None:
         if self._cell is not None:
@@ -200,11 +248,15 @@ class ParkedLoop:
 
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context | None = None) -> Any:
         """Run a cell that awaits, to its end, in `context`; an interrupt raises KeyboardInterrupt where it awaits."""
+        from .awaiting import AwaitingCell
+
         self._need_loop()
-        parked = self._guards.parked_loop()
+        guards = self._guards
+        assert guards is not None
+        parked = guards.parked_loop()
         if parked is not None:
-            self._guards.unpark()
-        cell = self._new_cell(self.loop, coroutine, context)
+            guards.unpark()
+        cell = AwaitingCell(self.loop, coroutine, context)
         interrupts = self.interrupts
         outer = self._cell, interrupts.cancel, interrupts.drop_unstarted
         try:
@@ -214,8 +266,8 @@ class ParkedLoop:
         finally:
             self._cell, interrupts.cancel, interrupts.drop_unstarted = outer
             if parked is not None:
-                self._guards.park(parked)
+                guards.park(parked)
 
     def close(self) -> None:
-        if not self.loop.is_closed() and not self.loop.is_running():
-            self.loop.close()
+        if self._loop is not None and not self._loop.is_closed() and not self._loop.is_running():
+            self._loop.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket as socketlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -143,3 +144,14 @@ def keep_zero_copy_alive() -> None:
     from zmq.utils.garbage import gc
 
     atexit.unregister(gc._atexit)
+
+
+def wake_pair() -> tuple[int, int]:
+    """Return descriptors to poll and to write to: one eventfd where there is one, else a socket pair."""
+    if hasattr(os, "eventfd"):
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return fd, fd
+    reader, writer = socketlib.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    return reader.detach(), writer.detach()

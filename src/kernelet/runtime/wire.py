@@ -8,7 +8,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
-import socket as socketlib
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +20,7 @@ from ..protocol.message import Buffer, Channel, Message
 from ..protocol.outbox import Barrier, Frames, Text
 from .log import Log
 from .outlet import FULL_BYTES, NEVER, Outlet
-from .sockets import Heartbeat, Sockets, mark_service_thread
+from .sockets import Heartbeat, Sockets, mark_service_thread, wake_pair
 
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
 LOOK_AGAIN_S = 0.004
@@ -46,7 +45,7 @@ class Wire(Outlet):
     ) -> None:
         thread = threading.Thread(target=self._run, name="kernelet-wire", daemon=True)
         mark_service_thread(thread)
-        self._wake_r, wake_w = _wake_pair()
+        self._wake_r, wake_w = wake_pair()
         super().__init__(codec, thread, wake_w)
         self.log = log
         self.sockets = sockets
@@ -66,6 +65,8 @@ class Wire(Outlet):
         self._expecting = False
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
+        # Of other threads: with the lock held.
+        self._reminders: list[tuple[float, Callable[[], None]]] = []
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
         # Called when this thread cannot go on.
         self.broken: Callable[[], None] = lambda: os._exit(70)
@@ -78,6 +79,14 @@ class Wire(Outlet):
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Call `call` in the wire thread, `delay_s` from now. Wire thread only."""
         heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))
+
+    def remind(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Call `call` in the wire thread in `delay_s` seconds. Any thread.
+
+        The wire is not woken for it: whoever calls this has a reply to send as well.
+        """
+        with self._lock:
+            self._reminders.append((time.monotonic() + delay_s, call))
 
     def unwatch(self, fd: int) -> None:
         """Stop watching `fd`. Wire thread only."""
@@ -129,6 +138,9 @@ class Wire(Outlet):
         """Decide when to look at the outbox next, and return how long to poll until then (None: for ever)."""
         now = time.monotonic()
         with self._lock:
+            while self._reminders:
+                at, call = self._reminders.pop()
+                heapq.heappush(self._timers, (at, next(self._timer_numbers), call))
             deadline = self._outbox.deadline()
             if deadline is None and not self._expecting and not self._timers:
                 self._look_at = NEVER
@@ -278,14 +290,3 @@ def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer]:
     while socket.getsockopt(zmq.RCVMORE):
         frames.append(socket.recv() if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
     return frames
-
-
-def _wake_pair() -> tuple[int, int]:
-    """Return descriptors to poll and to write to: one eventfd where there is one, else a socket pair."""
-    if hasattr(os, "eventfd"):
-        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        return fd, fd
-    reader, writer = socketlib.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-    return reader.detach(), writer.detach()
