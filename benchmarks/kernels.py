@@ -107,6 +107,29 @@ COMMANDS = {
 }
 """The floors under every start: commands run to their end, first to last part of the next."""
 
+_RUN_CELL = """
+import time
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.history_manager.db_cache_size = {held}
+for _ in range(100): shell.run_cell("pass", store_history={store}, silent={silent})
+begin = time.perf_counter()
+for _ in range(500): shell.run_cell("pass", store_history={store}, silent={silent})
+print((time.perf_counter() - begin) / 500 * 1e6)
+"""
+IN_PROCESS = {
+    "run_cell('pass'), a commit per cell": _RUN_CELL.format(held=0, store=True, silent=False),
+    "run_cell('pass'), history held back": _RUN_CELL.format(held=10_000, store=True, silent=False),
+    "run_cell('pass'), silent": _RUN_CELL.format(held=10_000, store=False, silent=True),
+}
+"""The floor under every execute: what IPython takes for it alone. Scripts that print microseconds."""
+
+
+def floors(names: list[str]) -> list[str]:
+    """Name the commands that are the floors under these metrics."""
+    return [*(COMMANDS if "start" in names else ()), *(IN_PROCESS if "execute" in names else ())]
+
+
 _PROBE = """
 import importlib.metadata as m, importlib.util as u, json, platform, sys
 modules, names = json.load(sys.stdin)

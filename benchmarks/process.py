@@ -133,6 +133,15 @@ def _kill_all() -> None:
         process.kill()
 
 
+def printed(argv: Sequence[str], environment: dict[str, str], deadline_s: float = 60.0) -> float:
+    """Run a command to its end and return the number that it prints. Raises OSError as `finish` does."""
+    try:
+        done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline_s)
+        return float(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError) as error:
+        raise OSError(f"{argv[0]} printed no number: {error}") from error
+
+
 def finish(argv: Sequence[str], environment: dict[str, str], deadline_s: float = 60.0) -> tuple[float, float]:
     """Run a command to its end; return wall and CPU seconds. Raises OSError if it fails or does not end in time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.kernels import OURS, REFERENCE
+from benchmarks.kernels import IN_PROCESS, OURS, REFERENCE
 from benchmarks.metrics import SECTIONS, Metric, Row
 from benchmarks.rounds import Results
 
@@ -124,12 +124,14 @@ class Report:
 
     def floors(self) -> str:
         lines = [["command, run to its end", "wall ms", "CPU ms"]]
+        inside = [["in one process", "µs"]]
         for command in self.commands:
-            cells = [self.summary(command, row) for row in ("wall_ms", "cpu_ms")]
-            lines.append([command, *(number(cell.median) if cell else WRONG for cell in cells)])
+            part, rows = (inside, ["us"]) if command in IN_PROCESS else (lines, ["wall_ms", "cpu_ms"])
+            cells = [self.summary(command, row) for row in rows]
+            part.append([command, *(number(cell.median) if cell else WRONG for cell in cells)])
             for fault in self.results.faults.get((command, "command"), {}):
-                lines[-1][0] += f" {WRONG} {fault}"
-        return markdown(lines) if self.commands else ""
+                part[-1][0] += f" {WRONG} {fault}"
+        return "\n\n".join(markdown(part) for part in (lines, inside) if len(part) > 1)
 
     def steadiness(self, row: str = "execute_ms") -> dict[str, float]:
         """Return by kernel the largest median of a round over the smallest: how much the machine itself wavered."""
@@ -201,7 +203,7 @@ class Report:
                 label: dict(faults) for (label, name), faults in self.results.faults.items() if name == "ready"
             },
             "commands": {
-                command: {row: self.results.samples.get((command, row), []) for row in ("wall_ms", "cpu_ms")}
+                command: {row: self.results.samples.get((command, row), []) for row in ("wall_ms", "cpu_ms", "us")}
                 for command in self.commands
             },
             "targets": [

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from benchmarks import procfs
 from benchmarks.client import Fault
-from benchmarks.kernels import COMMANDS, FLOOR, Kernel
+from benchmarks.kernels import COMMANDS, FLOOR, IN_PROCESS, Kernel
 from benchmarks.metrics import Metric, Samples
-from benchmarks.process import clean_environment, finish
+from benchmarks.process import clean_environment, finish, printed
 from benchmarks.session import Bench, Session
 
 GIVE_UP_AFTER = 2
@@ -139,6 +139,16 @@ def measure_alone(bench: Bench, kernel: Kernel, metrics: Sequence[Metric], resul
 
 
 def measure_command(bench: Bench, command: str, results: Results) -> None:
+    """Measure one floor: a command by the time it takes, a script by what it prints."""
+    if command in IN_PROCESS:
+        home = bench.folder / "commands"
+        home.mkdir(exist_ok=True)
+        try:
+            microseconds = printed([bench.python, "-c", IN_PROCESS[command]], clean_environment(bench.python, home))
+            results.samples[command, "us"].append([microseconds])
+        except OSError as error:
+            results.faults[command, "command"][str(error)] += 1
+        return
     argv = [part.replace("{python}", bench.python) for part in COMMANDS[command]]
     home = bench.folder / "commands"
     home.mkdir(exist_ok=True)

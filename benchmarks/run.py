@@ -22,7 +22,7 @@ sys.path[0] = str(ROOT)  # instead of this directory: its modules are `benchmark
 import zmq  # noqa: E402
 
 from benchmarks import plot, procfs, provisioned, rounds  # noqa: E402
-from benchmarks.kernels import COMMANDS, KERNELS, OURS, REFERENCE, Interpreter, Kernel, look_into  # noqa: E402
+from benchmarks.kernels import KERNELS, OURS, REFERENCE, Interpreter, Kernel, floors, look_into  # noqa: E402
 from benchmarks.metrics import METRICS  # noqa: E402
 from benchmarks.report import Report, number  # noqa: E402
 from benchmarks.session import Bench, Session  # noqa: E402
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
                 print("No kernel could be started.", file=sys.stderr)
                 return 1
             metrics = [metric for name, metric in METRICS.items() if name in options.metrics]
-            commands = [] if options.no_floors or "start" not in options.metrics else list(COMMANDS)
+            commands = [] if options.no_floors else floors(options.metrics)
             results = rounds.run(bench, kernels, metrics, options.rounds, say, commands, options.budget)
             about = machine(bench.folder)
         finally:

@@ -14,7 +14,7 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
 from benchmarks import client, flow, plot, rounds  # noqa: E402
-from benchmarks.kernels import FLOOR, KERNELS, OURS, Kernel  # noqa: E402
+from benchmarks.kernels import FLOOR, KERNELS, OURS, Kernel, floors  # noqa: E402
 from benchmarks.metrics import METRICS, Row  # noqa: E402
 from benchmarks.report import WRONG, Report, percentile, summarise  # noqa: E402
 from benchmarks.session import Bench, Session  # noqa: E402
@@ -193,3 +193,19 @@ def test_a_lost_message_in_a_flow_is_counted(bench: Bench, monkeypatch: pytest.M
             flow.flow(session.client, requests)
     finally:
         session.close()
+
+
+def test_the_floors_under_start_and_execute_are_measured(bench: Bench) -> None:
+    commands = floors(["start", "execute"])
+    results = rounds.run(bench, [], [], 1, lambda text: None, commands)
+    assert not any(results.faults.values()), results.faults
+    table = Report(results, [], [], commands).floors()
+    for command in commands:
+        [line] = [line for line in table.splitlines() if line.startswith(f"| {command} ")]
+        assert all(float(cell.replace(",", "")) > 0 for cell in line.strip("| ").split("|")[1:])
+
+
+def test_a_command_that_prints_no_number_is_a_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(rounds.IN_PROCESS, "broken", "print('none')")
+    results = rounds.run(bench, [], [], 1, lambda text: None, ["broken"])
+    assert "✗" in Report(results, [], [], ["broken"]).floors()
