@@ -211,3 +211,39 @@ def test_nothing_is_left_of_many_cells_in_threads(kernel: Frontend) -> None:
         results: list[Json] = [kernel.result(cell).content for cell in cells]
         assert all(content["status"] == "ok" for content in results)
     assert kernel.execute(wait + count).stdout == before
+
+
+# -- cells on the control channel
+
+
+def test_cells_on_control_run_while_main_computes_and_control_goes_on(kernel: Frontend) -> None:
+    main = kernel.send_execute("print('on', flush=True)\nimport time\ngo_on = False\nwhile not go_on: time.sleep(0.01)")
+    kernel.see_text("on", main)
+    first = kernel.send_execute("print('on', flush=True)\ninput()", channel="control")
+    kernel.see_text("on", first)
+    second = kernel.send_execute("'in order'", channel="control")
+    assert kernel.request("kernel_info_request", channel="control").status == "ok"
+    kernel.input("")
+    assert kernel.result(first, channel="control").stdout == "on\n"
+    assert kernel.result(second, channel="control").result == {"text/plain": "'in order'"}
+    kernel.execute("go_on = True", channel="control")
+    assert kernel.result(main).status == "ok"
+
+
+def test_an_error_on_control_and_an_interrupt_of_a_cell_there(kernel: Frontend) -> None:
+    assert kernel.execute("1/0", channel="control").ename == "ZeroDivisionError"
+    running = kernel.send_execute("print('on', flush=True)\nwhile True: pass", channel="control")
+    kernel.see_text("on", running)
+    kernel.interrupt()
+    assert kernel.result(running, channel="control").ename == "KeyboardInterrupt"
+
+
+def test_a_comm_message_on_control_runs_in_main(kernel: Frontend) -> None:
+    kernel.execute(
+        "import threading\nfrom comm import get_comm_manager\n"
+        "def opened(comm, message): print(threading.current_thread() is threading.main_thread())\n"
+        "get_comm_manager().register_target('of_control', opened)"
+    )
+    opened = kernel.send("comm_open", {"comm_id": "c1", "target_name": "of_control", "data": {}}, channel="control")
+    said = kernel.until_idle(opened)
+    assert [m["content"]["text"] for m in said if m["msg_type"] == "stream"] == ["True\n"]

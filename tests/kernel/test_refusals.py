@@ -238,3 +238,39 @@ def test_a_request_without_a_field_does_not_abort_the_queue(client: RawClient) -
     assert client.reply(bad)["content"]["status"] == "error"
     assert client.reply(good)["content"]["status"] in ("ok", "aborted")
     client.until_idle(good)
+
+
+@pytest.mark.parametrize("subshell_id", ["", "unknown", 5, True, [], {}, {"id": "x"}])
+def test_a_request_for_a_subshell_that_cannot_be_is_answered(client: RawClient, subshell_id: Any) -> None:
+    request = client.send("execute_request", {"code": "1"}, subshell_id=subshell_id)
+    content = client.reply(request)["content"]
+    assert (content["status"], content["ename"]) == ("error", "UnknownSubshellError")
+    assert [m["content"] for m in client.until_idle(request)] == [
+        {"execution_state": "busy"},
+        {"execution_state": "idle"},
+    ]
+
+
+@NO_ANSWER
+@pytest.mark.parametrize("msg_type", ["interrupt_request", "shutdown_request", "usage_request", "connect_request"])
+@pytest.mark.parametrize("content", [b"[]", b"null", b'"text"', b"{broken"])
+def test_a_control_request_whose_content_is_no_object_is_refused(
+    client: RawClient, msg_type: str, content: bytes
+) -> None:
+    request = client.send(msg_type, content, channel="control")
+    reply = client.reply(request, "control")
+    assert reply["content"]["status"] == "error"
+    client.until_idle(request)
+    client.kernel_info()
+
+
+@NO_ANSWER
+@pytest.mark.parametrize("comm_id", [None, 5, [], {}])
+@pytest.mark.parametrize("msg_type", ["comm_open", "comm_msg", "comm_close"])
+def test_a_comm_message_without_its_id_harms_nothing(client: RawClient, msg_type: str, comm_id: Any) -> None:
+    request = client.send(msg_type, {"comm_id": comm_id, "target_name": "t", "data": {}})
+    assert [m["content"] for m in client.until_idle(request)] == [
+        {"execution_state": "busy"},
+        {"execution_state": "idle"},
+    ]
+    client.kernel_info()

@@ -36,6 +36,8 @@ class UnknownMessageType(ValueError):
 
 def handle(kernel: Kernel, lane: Lane, message: Message) -> None:
     """Answer one request: status busy, its handler's reply, status idle, whatever happens in between."""
+    if lane is kernel.control and kernel.concurrent.from_control(message):
+        return
     try:
         request = _request(lane, message)
     except (MalformedMessage, InvalidControl) as error:

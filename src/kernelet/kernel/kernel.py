@@ -225,7 +225,7 @@ class Kernel:
             self.asker.answer(message)
         elif message.channel == "control":
             if message.msg_type == "debug_request" and self.main is None:
-                self._keep(message)  # the debugger looks at IPython's shell
+                self.keep(message)  # the debugger looks at IPython's shell
             else:
                 self.control.post(message)
         elif self.main is not None:
@@ -233,7 +233,7 @@ class Kernel:
         elif message.msg_type == "kernel_info_request":
             self.control.post(message)
         else:
-            self._keep(message)
+            self.keep(message)
 
     def _route_shell(self, message: Message, main: Lane) -> None:
         """Choose among main, a subshell, and whoever may answer for a main that is busy."""
@@ -278,8 +278,8 @@ class Kernel:
             thread.start()
         return lane
 
-    def _keep(self, message: Message) -> None:
-        """Keep a message that came before the language was there."""
+    def keep(self, message: Message) -> None:
+        """Keep a message that came before the language was there. Any thread."""
         with self._routing:
             if self.main is None:
                 self._early.append(message)
