@@ -11,7 +11,7 @@ from typing import Any
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from traitlets import Any as AnyTrait
-from traitlets import default
+from traitlets import HasTraits, default
 
 from ..runtime.host import Host
 from .hooks import Hooked, Hooks, Parented
@@ -19,33 +19,37 @@ from .shared import CELL
 from .streams import flush_foreign_streams
 
 
-class ZMQDisplayPublisher(Parented, Hooked, DisplayPublisher):
-    """Publishes display_data, update_display_data and clear_output."""
-
-    __module__ = "ipykernel.zmqshell"
+class _Publishing(Parented, Hooked, HasTraits):
+    """What publisher and hook share: the names by which code that sends messages itself finds how, and hooks."""
 
     host: Host = AnyTrait()  # type: ignore[assignment]  # a trait is its value's type
-    topic = AnyTrait(b"display_data")
+    shell: Any
     session = AnyTrait(help="The kernel's session, for code that sends display messages itself.")
     pub_socket = AnyTrait(help="Where that code sends them.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self._hooks = Hooks()
+        super().__init__(*args, **kwargs)
 
     @default("session")
     def _default_session(self) -> Any:
-        shell: Any = self.shell
-        return shell.kernel.session
+        return self.shell.kernel.session
 
     @default("pub_socket")
     def _default_pub_socket(self) -> Any:
-        shell: Any = self.shell
-        return shell.kernel.iopub_socket
+        return self.shell.kernel.iopub_socket
 
     @property
     def hooks(self) -> Hooks:
         return self._hooks
+
+
+class ZMQDisplayPublisher(_Publishing, DisplayPublisher):
+    """Publishes display_data, update_display_data and clear_output."""
+
+    __module__ = "ipykernel.zmqshell"
+
+    topic = AnyTrait(b"display_data")
 
     def _setup_execution_tracking(self) -> None:
         """IPython's: for a history of displays in memory, which a kernel does not keep."""
@@ -84,34 +88,16 @@ class _Result(threading.local):
     execution: Any = None
 
 
-class ZMQShellDisplayHook(Parented, Hooked, DisplayHook):
+class ZMQShellDisplayHook(_Publishing, DisplayHook):
     """Publishes the value of a cell's last expression as execute_result."""
 
     __module__ = "ipykernel.displayhook"
 
-    host: Host = AnyTrait()  # type: ignore[assignment]  # a trait is its value's type
     topic = None
-    session = AnyTrait(help="The kernel's session.")
-    pub_socket = AnyTrait(help="Where results are sent.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self._thread = _Result()
-        self._hooks = Hooks()
-
-    @default("session")
-    def _default_session(self) -> Any:
-        shell: Any = self.shell
-        return shell.kernel.session
-
-    @default("pub_socket")
-    def _default_pub_socket(self) -> Any:
-        shell: Any = self.shell
-        return shell.kernel.iopub_socket
-
-    @property
-    def hooks(self) -> Hooks:
-        return self._hooks
+        super().__init__(*args, **kwargs)
 
     @property
     def _result(self) -> Any:
