@@ -132,8 +132,7 @@ class Execution(Request):
         content = message["content"]
         match channel, message["header"]["msg_type"]:
             case "iopub", "stream":
-                text = content.get("text", "")
-                if self._within_limit(len(text)):
+                if text := self._within_limit(content.get("text", "")):
                     name: Literal["stdout", "stderr"] = "stderr" if content.get("name") == "stderr" else "stdout"
                     self._outputs.add_text(name, text)
                     self.publish(Text(type=name, text=text))
@@ -158,15 +157,19 @@ class Execution(Request):
         super().take(channel, message)
         return None
 
-    def _within_limit(self, size: int) -> bool:
-        if self._outputs.count(size):
-            return True
-        self.stop("output_limit")
-        return False
+    def _within_limit(self, text: str) -> str:
+        """Return what of `text` may still come out."""
+        allowed = self._outputs.allow(len(text))
+        if allowed < len(text):
+            self.stop("output_limit")
+            text = text[:allowed]
+        return text
 
     def _rich(self, msg_type: str, content: dict[str, Any]) -> Awaitable[None] | None:
         data = content.get("data", {})
-        if not self._within_limit(sum(len(value) for value in data.values() if isinstance(value, str))):
+        size = sum(len(value) for value in data.values() if isinstance(value, str))
+        if self._outputs.allow(size) < size:
+            self.stop("output_limit")
             return None
         fitting = self._fit_rich(msg_type, content)
         if self._outputs.needs_thread(data):
@@ -212,7 +215,7 @@ class Execution(Request):
                     self.asked_to_exit = not payload.get("keepkernel")
                 case {"source": "page", "data": {"text/plain": str(text)}}:
                     # `name?` answers through the pager of a front end: here it is text like any other.
-                    if self._within_limit(len(text)):
+                    if text := self._within_limit(text):
                         self._outputs.add_text("stdout", text)
                         self.publish(Text(type="stdout", text=text))
 

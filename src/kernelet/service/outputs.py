@@ -21,7 +21,7 @@ _READABLE = frozenset({"text/plain", "text/markdown", "text/latex"})
 
 
 class Outputs:
-    """Collects what goes into the result. `overflow` turns true once the execution has put out too much."""
+    """Collects what goes into the result."""
 
     def __init__(self, settings: Settings, spool: Spool) -> None:
         self._settings = settings
@@ -32,17 +32,16 @@ class Outputs:
         self._images = 0
         self._clear_at_next = False
         self._cut_results = 0
-        self._bytes = 0
-        self.overflow = False
+        self._size = 0
 
     def _budget(self, name: str) -> TextBudget:
         return TextBudget(self._settings.max_output_chars, lambda text: self._spool.append(name, text))
 
-    def count(self, size: int) -> bool:
-        """Take `size` more characters or bytes into account; tell whether they are still within the limit."""
-        self._bytes += size
-        self.overflow = self.overflow or self._bytes > self._settings.max_output_bytes
-        return not self.overflow
+    def allow(self, size: int) -> int:
+        """Return how many of `size` more characters are within the limit, and take them into account."""
+        allowed = max(0, min(size, self._settings.max_output_bytes - self._size))
+        self._size += allowed
+        return allowed
 
     def add_text(self, name: str, text: str) -> None:
         """Take text of stdout or stderr."""

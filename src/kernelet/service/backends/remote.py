@@ -91,12 +91,21 @@ class RemoteBackend:
                 continue
             except httpx.HTTPError as error:
                 raise Unavailable(f"The Jupyter server did not start a kernel: {error!r}") from error
-            return self._id_of(answer, name)
+            if name and not answer.is_success:
+                await self._check_name(name)
+            return self._id_of(answer)
+
+    async def _check_name(self, name: str) -> None:
+        """Find out whether the name is to blame: servers do not say so. Raises NotFound."""
+        try:
+            specs = await self._http.get("/api/kernelspecs")
+        except httpx.HTTPError:
+            return
+        if specs.is_success and name not in specs.json().get("kernelspecs", {name: None}):
+            raise NotFound(f"The Jupyter server has no kernel {name!r}.")
 
     @staticmethod
-    def _id_of(answer: httpx.Response, name: str) -> str:
-        if answer.status_code == httpx.codes.NOT_FOUND or "No such kernel" in answer.text:
-            raise NotFound(f"The Jupyter server has no kernel {name!r}.")
+    def _id_of(answer: httpx.Response) -> str:
         if not answer.is_success:
             reason = answer.text[:200].strip()
             raise Unavailable(f"The Jupyter server did not start a kernel ({answer.status_code}): {reason}")

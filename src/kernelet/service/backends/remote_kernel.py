@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from kernelet.service.backends.backend import Listener, Message
-from kernelet.service.backends.frames import V1, FrameError, decode, encode
+from kernelet.service.backends.ws_frames import V1, FrameError, decode, encode
 from kernelet.service.errors import Unavailable
 from kernelet.service.settings import Settings
 

@@ -6,14 +6,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kernelet.service.engine import SessionOptions
 from kernelet.service.execution import Options
 from kernelet.service.settings import Isolation
 
 Timeout = Annotated[float | None, Field(gt=0, description="Seconds it may run; its wait does not count.")]
-Envs = Annotated[dict[str, str], Field(description="Environment variables.")]
+
+
+def _environment(envs: dict[str, str]) -> dict[str, str]:
+    for name, value in envs.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"not an environment variable: {name!r}")
+    return envs
+
+
+Envs = Annotated[dict[str, str], AfterValidator(_environment), Field(description="Environment variables.")]
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", examples=["analysis"])]
 
 

@@ -15,6 +15,7 @@ from kernelet.service.execution import Execution, Options
 from kernelet.service.http.dependencies import checked, engine_of
 from kernelet.service.http.guard import FIRST_FRAME, same
 from kernelet.service.session import Session
+from kernelet.service.subscription import Subscription
 
 router = APIRouter()
 
@@ -117,13 +118,13 @@ class Conversation:
         options = Options(frame.timeout, frame.envs, frame.restart, allow_stdin=True, surface="websocket")
         execution = self._session.submit(checked(frame.code, self._engine), options)
         self._running[frame.id] = execution
-        task = asyncio.create_task(self._tell(frame.id, execution))
+        task = asyncio.create_task(self._tell(frame.id, execution.subscribe()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, frame_id: str, execution: Execution) -> None:
+    async def _tell(self, frame_id: str, subscription: Subscription) -> None:
         try:
-            async for event in execution.subscribe().events():
+            async for event in subscription.events():
                 # Under the id that the client gave, not under ours.
                 await self.send(event.model_copy(update={"id": frame_id}).model_dump_json())
         finally:
