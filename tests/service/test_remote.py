@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from jupyter_servers import TOKEN, free_port, jupyter_server
-from kernelet.service.backends.ws_frames import V1
 from kernelet.service.backends.remote import RemoteBackend
 from kernelet.service.backends.remote_kernel import RemoteKernel
+from kernelet.service.backends.ws_frames import V1
 from kernelet.service.engine import Engine, SessionOptions
 from kernelet.service.errors import NotFound, Unavailable
 from kernelet.service.execution import Options
