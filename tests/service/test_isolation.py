@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import needs
 from kernelet.launch.confined import REFUSED, Confinement, ConfinementError
+from kernelet.service.snapshots import Snapshots
+from service_tools import Sync
 
 try:
     Confinement.from_config({}, "full").probe()
@@ -165,3 +168,34 @@ def test_a_machine_that_forbids_it_stops_the_start_and_says_why(level: str) -> N
     )
     assert (done.returncode, done.stdout) == (REFUSED, "")
     assert f"isolation={level}: this machine does not allow a user namespace" in done.stderr
+
+
+def test_a_session_of_the_service_is_cut_off_and_still_works(start_engine: Callable[..., Sync], tmp_path: Path) -> None:
+    upload, output = tmp_path / "upload", tmp_path / "output"
+    upload.mkdir()
+    (upload / "there").write_text("text")
+    sync = start_engine(
+        isolation="full", upload_dir=upload, output_dir=output, snapshot_dir=tmp_path / "kept", memory_mb=1000
+    )
+    session = sync.session("isolated")
+
+    def attempt(code: str) -> str:
+        result = sync(session.run(code))
+        if result.error is not None:
+            return f"{result.error.name} {result.error.value.partition(']')[0]}"
+        return str(result.results[0].data["text/plain"]) if result.results else ""
+
+    assert attempt("import os, socket\nsocket.create_connection(('192.0.2.1', 80), 5)") == "OSError [Errno 101"
+    assert attempt(f"open({str(upload / 'there')!r}).read()") == "'text'"
+    assert attempt(f"open({str(upload / 'new')!r}, 'w')") == "OSError [Errno 30"
+    assert attempt("open('/usr/new', 'w')") == "OSError [Errno 30"
+    assert attempt("bytearray(2 << 30)").startswith("MemoryError")
+    assert attempt("open('mine', 'w').write('x')") == "1"
+    made = sync(session.run(f"open({str(output / 'made.txt')!r}, 'w').write('result')"))
+    assert [file.path for file in made.files] == ["made.txt"]
+    assert (output / "made.txt").read_text() == "result"
+    saved = sync(Snapshots(sync.engine).save("isolated", "kept.zip"))
+    assert "os" in saved["saved"]
+    # The successor of a kernel that died is cut off just as well.
+    assert sync(session.run("os._exit(1)")).state_lost
+    assert attempt("import socket\nsocket.create_connection(('192.0.2.1', 80), 5)") == "OSError [Errno 101"

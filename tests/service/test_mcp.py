@@ -240,6 +240,24 @@ def test_a_timeout_without_sense_is_an_answer(served: Served) -> None:
     assert "timeout" in texts(result)[0]
 
 
+def test_files_that_code_wrote_are_resources(served: Served) -> None:
+    code = "open('a ä.txt', 'w').write('text'); open('b.bin', 'wb').write(b'\\xff')"
+    served.ipython("import os; os.symlink('/etc', 'etc')")
+    result = served.call("ipython", code=code)
+    assert "Files written: a ä.txt (4 bytes), b.bin (1 bytes)" in texts(result)[-1]
+    listed = served.portal.call(served.client.list_resources).resources
+    uris = {one.name: str(one.uri) for one in listed if str(one.uri).startswith("output://default/")}
+    [text] = served.portal.call(served.client.read_resource, uris["a ä.txt"]).contents
+    assert isinstance(text, types.TextResourceContents)
+    assert (text.text, text.mime_type) == ("text", "text/plain")
+    [blob] = served.portal.call(served.client.read_resource, uris["b.bin"]).contents
+    assert isinstance(blob, types.BlobResourceContents)
+    assert blob.blob == "/w=="
+    for path in ("etc/passwd", "../../etc/passwd", "absent", "%2e%2e/%2e%2e/etc/passwd"):
+        with pytest.raises(MCPError):
+            served.portal.call(served.client.read_resource, f"output://default/{path}")
+
+
 # The ten REPL tools, with the keys that their specification names.
 
 

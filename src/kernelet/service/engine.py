@@ -117,7 +117,7 @@ class Engine:
         try:
             work, output = await asyncio.to_thread(self.folders.make, session_id)
             session = Session(
-                request if request.cwd else replace(request, cwd=work),
+                request if request.cwd else _at_home(request, work),
                 self.backend,
                 self.settings,
                 self.metrics,
@@ -275,6 +275,11 @@ class Engine:
         for state, number in states.items():
             self.metrics.sessions.labels(state).set(number)
         self.metrics.memory.set(sum(session.life.memory_bytes() or 0 for session in self._sessions.values()))
+
+
+def _at_home(request: KernelRequest, work: Path) -> KernelRequest:
+    """Return the request with the session's own folder, which stays writable however isolated the kernel is."""
+    return replace(request, cwd=work, confinement=request.confinement.with_writable(str(work)))
 
 
 def backend_for(settings: Settings) -> Backend:

@@ -169,6 +169,10 @@ def _walk(base: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, status
 
 
+def mime_of(path: str) -> str:
+    """Return the type that a file's name stands for."""
+    return mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
 def _entry(path: Path, base: Path, size: int) -> FileEntry:
-    mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return FileEntry(path.relative_to(base).as_posix(), size, mime)
+    return FileEntry(path.relative_to(base).as_posix(), size, mime_of(path.name))

@@ -29,6 +29,7 @@ from kernelet.service.stdlib import Stdlib
 from . import tools
 from .content import Block, Transcript, image_blocks, json_block, structured
 from .repl import Repl, executed, refused
+from .resources import TEMPLATE, Resources
 
 Context: TypeAlias = ServerRequestContext[Any, Any]
 
@@ -51,6 +52,7 @@ class KerneletServer:
     def __init__(self, engine: Engine, library: Stdlib, snapshots: Snapshots, choices: Choices) -> None:
         self._engine = engine
         self._choices = choices
+        self._resources = Resources(engine)
         self._repl = Repl(engine, library, snapshots)
         settings = engine.settings
         ipython = tools.ipython(
@@ -71,7 +73,23 @@ class KerneletServer:
             instructions="Python that keeps its variables from call to call.",
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_resource_templates,
+            on_read_resource=self._read_resource,
         )
+
+    async def _list_resources(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return await self._resources.list()
+
+    async def _list_resource_templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[TEMPLATE])
+
+    async def _read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        return await self._resources.read(str(params.uri))
 
     async def _list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=list(self._tools.values()))
