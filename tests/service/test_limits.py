@@ -5,12 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 import needs
 from kernelet.launch.confined import Confinement, ConfinementError
+from kernelet.service.result import ExecutionResult
+from service_tools import Sync
 
 
 def need_isolation(level: str) -> None:
@@ -112,3 +116,38 @@ def test_limits_hold_with_and_without_isolation(isolation: str | None) -> None:
         need_isolation(isolation)
     code = "import resource; print(resource.getrlimit(resource.RLIMIT_FSIZE)[0] >> 20)"
     assert run(code, isolation, fsize_mb=7).stdout == "7\n"
+
+
+# In sessions of the service, where the watchdog adds up what a whole tree uses.
+
+CHILDREN = """
+import subprocess, sys
+children = [subprocess.Popen([sys.executable, "-c", {child!r}]) for _ in range({count})]
+import time; time.sleep(1000)
+"""
+
+
+def over_the_limit(start_engine: Callable[..., Sync], child: str, count: int, **limits: int) -> ExecutionResult:
+    sync = start_engine(**limits)
+    session = sync.session()
+    sync(session.run("kept = 1"))
+    result = sync(session.run(CHILDREN.format(child=child, count=count)))
+    after = sync(session.run("6 * 7"))
+    assert (after.status, after.results[0].data["text/plain"]) == ("ok", "42")
+    tree = psutil.Process(session.life.pid).children(recursive=True)
+    assert tree == []
+    return result
+
+
+def test_processes_that_take_too_much_memory_together_are_killed_together(start_engine: Callable[..., Sync]) -> None:
+    """Each stays within its own limit."""
+    child = "import time; data = bytearray(150 << 20); data[::4096] = b'x' * len(data[::4096]); time.sleep(1000)"
+    result = over_the_limit(start_engine, child, 4, memory_mb=400)
+    assert (result.status, result.cause, result.state_lost) == ("exit", "oom", True)
+    assert "more memory than is allowed" in (result.notice or "")
+
+
+def test_too_many_processes_are_killed_together(start_engine: Callable[..., Sync]) -> None:
+    result = over_the_limit(start_engine, "import time; time.sleep(1000)", 40, nproc=20)
+    assert (result.status, result.cause, result.state_lost) == ("exit", "nproc", True)
+    assert "more processes than are allowed" in (result.notice or "")

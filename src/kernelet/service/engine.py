@@ -25,6 +25,7 @@ from kernelet.service.metrics import Metrics
 from kernelet.service.result import Event, ExecutionResult
 from kernelet.service.session import Prelude, Session
 from kernelet.service.settings import Settings
+from kernelet.service.watchdog import Watchdog
 
 logger = logging.getLogger("kernelet.service")
 
@@ -62,6 +63,7 @@ class Engine:
         self._opening: dict[str, asyncio.Future[None]] = {}
         self._oneshots = 0
         self._culler: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.Task[None] | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -78,14 +80,16 @@ class Engine:
         await asyncio.to_thread(self.folders.open)
         await self.backend.open()
         self._culler = asyncio.create_task(self._cull(), name="culler")
+        self._watchdog = asyncio.create_task(Watchdog(self._sessions.values).run(), name="watchdog")
 
     async def close(self) -> None:
         """End every session and leave no process. May be called twice."""
         if self._closed:
             return
         self._closed = True
-        if self._culler:
-            self._culler.cancel()
+        for task in (self._culler, self._watchdog):
+            if task:
+                task.cancel()
         await asyncio.gather(*(self._end(session) for session in list(self._sessions.values())))
         await self.backend.close()
         await asyncio.to_thread(self.folders.close)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Status = Literal["ok", "error", "interrupted", "exit"]
 """Ran; raised; ended by KeyboardInterrupt; SystemExit or the process is gone. All else is told by flags."""
 
-Cause = Literal["timeout", "client", "disconnect", "sys_exit", "crash", "oom", "output_limit", "shutdown"]
+Cause = Literal["timeout", "client", "disconnect", "sys_exit", "crash", "oom", "nproc", "output_limit", "shutdown"]
 """Who or what ended it first."""
 
 

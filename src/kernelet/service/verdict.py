@@ -42,6 +42,7 @@ _REASONS: dict[Cause, str] = {
     "disconnect": "Execution lost its client",
     "output_limit": "Execution put out more than is allowed",
     "oom": "Execution used more memory than is allowed",
+    "nproc": "Execution started more processes than are allowed",
     "shutdown": "Execution was in a session that ended",
 }
 _LOST = "it was restarted, all variables are lost."
