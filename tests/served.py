@@ -26,7 +26,8 @@ class ServeProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kernelet", "serve", "--port", "0", "--token", self.token, *arguments],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=folder,
-            env={**os.environ, "KERNELET_PING_INTERVAL": "0.2", **env},
+            # A zygote of its own, which ends with it and is nobody else's.
+            env={**os.environ, "KERNELET_PING_INTERVAL": "0.2", "JUPYTER_RUNTIME_DIR": str(folder / "run"), **env},
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -56,6 +57,10 @@ class ServeProcess:
             self._reader.join()
             assert self._process.stderr is not None
             self._process.stderr.close()
+            if sys.platform == "linux":
+                from kernelet.launch.zygotes import Zygotes
+
+                Zygotes(self.folder / "run" / "kernelet-zygotes").end()
 
 
 class JupyterServer:

@@ -74,3 +74,9 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_wrong_value_is_named() -> None:
     with pytest.raises(ValidationError, match="log_level"):
         Settings(log_level="LOUD")  # type: ignore[arg-type]
+
+
+def test_one_kernel_needs_no_zygote_unless_somebody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings(_env_file=None).without_zygote().zygote  # type: ignore[call-arg]
+    monkeypatch.setenv("KERNELET_ZYGOTE", "1")
+    assert Settings(_env_file=None).without_zygote().zygote  # type: ignore[call-arg]

@@ -158,7 +158,7 @@ def main(argv: Sequence[str]) -> int:
         **({"isolation": options.isolation} if options.isolation else {}),
     }
     try:
-        return asyncio.run(run(code, options, Settings(**given)))
+        return asyncio.run(run(code, options, Settings(**given).without_zygote()))
     except ServiceError as error:
         print(f"kernelet run: {error}", file=sys.stderr)
         return 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     # Logs
     log_level: LogLevel = Field(default="INFO", validation_alias=_also("log_level", "jupyter_log_level"))
     log_code: bool = False
+
+    def without_zygote(self) -> Self:
+        """Return the same for a program with one kernel: a zygote pays from the second on, unless one is wanted."""
+        return self if "zygote" in self.model_fields_set else self.model_copy(update={"zygote": False})
 
     @field_validator("allowed_hosts", "allowed_origins", "preload", mode="before")
     @classmethod

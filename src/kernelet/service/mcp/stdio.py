@@ -49,5 +49,5 @@ def main(argv: Sequence[str]) -> int:
     """Run `kernelet mcp` with the arguments after the word mcp; return the exit status."""
     options = parser().parse_args(argv)
     given = {"isolation": options.isolation} if options.isolation else {}
-    asyncio.run(serve(Settings(**given), options))
+    asyncio.run(serve(Settings(**given).without_zygote(), options))
     return 0
