@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test check lint types bench cov soak clean
+.PHONY: help run lab test check lint types bench cov soak features client-suites clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,8 @@ help:
 	@echo "make test   run the tests"
 	@echo "make check  lint, types and test: what has to pass before a commit"
 	@echo "make bench  measure kernelet beside other kernels"
+	@echo "make features       ask every kernel for every feature, and print the table"
+	@echo "make client-suites  run the test suites of nbclient and jupyter_client on kernelet"
 	@echo "make cov    run the tests and show the lines they missed"
 	@echo "make soak   start and stop many instant kernels (KERNELS=200) and look for what they leave behind"
 	@echo "make clean  remove what make made"
@@ -42,6 +44,13 @@ types: $(VENV)/has-dev
 bench: $(VENV)/has-bench
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/run.py
+
+features: $(VENV)/has-bench
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/features.py
+
+client-suites: $(VENV)/has-dev
+	$(BIN)/python benchmarks/client_suites.py
 
 cov: $(VENV)/has-dev
 	$(BIN)/python -m pytest --cov --cov-report=term
