@@ -51,7 +51,7 @@ class Heritage:
         results = {name: old.user_ns[name] for name in _RESULTS if name in old.user_ns}
         recent = {name: value for name, value in old.user_ns.items() if name.startswith("_i")}
         directories = old.user_ns.get("_dh")
-        count = old.execution_count
+        count = old.numbers.upcoming
         language = IPythonLanguage(host, argv, user_module=old.user_module)
         shell = language.shell
         manager, before = shell.history_manager, old.history_manager
@@ -93,3 +93,8 @@ def _plot_again(shell: ZMQInteractiveShell) -> None:
 def of(language: Any) -> Heritage | None:
     """Return the heritage of a language, None for one that has none to give."""
     return Heritage(language) if isinstance(language, IPythonLanguage) else None
+
+
+def connection_file(language: Any) -> str:
+    """Return the path of the file that a language's kernel was told to use."""
+    return str(language.host.connection_file)

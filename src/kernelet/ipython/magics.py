@@ -78,6 +78,22 @@ class KernelMagics(Magics):
         return {name: made[name] for name in ("connection_file", "pid")}
 
     @line_magic
+    def checkpoint(self, name: str = "") -> None:
+        """Keep the state of now, under a name if you like; `%restore` goes back to it, as often as you like."""
+        try:
+            self.shell.host.requests.checkpoint(name.strip() or "default")
+        except RuntimeError as error:
+            raise UsageError(str(error)) from None
+
+    @line_magic
+    def restore(self, name: str = "") -> None:
+        """Go back to a checkpoint when this cell is over: variables, functions and modules are as they were."""
+        try:
+            self.shell.host.requests.restore(name.strip() or "default")
+        except RuntimeError as error:
+            raise UsageError(str(error)) from None
+
+    @line_magic
     def less(self, arg: str = "") -> None:
         """Show a file in the front end's pager."""
         if not arg:

@@ -56,6 +56,11 @@ class CellNumbers:
         self._here.number = self._here.shown = number
         return number
 
+    @property
+    def upcoming(self) -> int:
+        """The number of the next cell, also in the middle of one."""
+        return self._next
+
     def end(self) -> None:
         """End this thread's cell."""
         self._here.number = self._here.shown = None

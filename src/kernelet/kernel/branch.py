@@ -63,7 +63,7 @@ def branch(kernel: Kernel) -> Content:
     """
     from ..ipython.heritage import of
 
-    _refuse(kernel)
+    refuse(kernel)
     heritage = of(kernel.language)
     if heritage is None:
         raise BranchRefused("this language cannot be branched")
@@ -87,7 +87,8 @@ def branch(kernel: Kernel) -> Content:
         os.close(reader)
 
 
-def _refuse(kernel: Kernel) -> None:
+def refuse(kernel: Kernel) -> None:
+    """Raise BranchRefused when a fork of this process could not be a kernel."""
     if sys.platform != "linux":
         raise BranchRefused("a kernel is branched on Linux only")
     if threading.current_thread() is not threading.main_thread():
@@ -132,18 +133,7 @@ def _be_nobodys_child() -> None:
 
 def _become(old: Kernel, heritage: Heritage, writer: int) -> NoReturn:
     """Be a new kernel, to its end."""
-    gc.disable()
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    old.wire.__class__ = SilentOutlet  # type: ignore[assignment]  # whatever the fork has made of it
-    for fd in (1, 2):
-        os.dup2(old.log.fd, fd)
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-    _release(old)
-    heritage.disown()
-    from ..runtime.guards import the_guards
-
-    the_guards().unpark()
+    let_go(old, heritage)
     from . import process
     from .options import Options
 
@@ -160,12 +150,33 @@ def _become(old: Kernel, heritage: Heritage, writer: int) -> NoReturn:
         os.write(writer, json.dumps({**about, "connection_info": json.loads(sockets.connection.dump())}).encode())
         os.close(writer)
         status = process.run_on(path, sockets, options, heritage.language)
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()
     except BaseException:  # noqa: BLE001  # there is nobody else to tell
         old.log.crash("a branch of this kernel could not start")
         os._exit(70)
+    end(status)
+
+
+def end(status: int) -> NoReturn:
+    """End the process with this status, whatever is left in it."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
     os._exit(status)
+
+
+def let_go(old: Kernel, heritage: Heritage) -> None:
+    """In a fork: touch nothing any more that is the other kernel's."""
+    gc.disable()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    old.wire.__class__ = SilentOutlet  # type: ignore[assignment]  # whatever the fork has made of it
+    for fd in (1, 2):
+        os.dup2(old.log.fd, fd)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    _release(old)
+    heritage.disown()
+    from ..runtime.guards import the_guards
+
+    the_guards().unpark()
 
 
 def _release(old: Kernel) -> None:

@@ -292,6 +292,28 @@ def branch(kernel: Kernel, request: Request) -> Content:
         return error_content(error)
 
 
+def checkpoint(kernel: Kernel, request: Request) -> Content:
+    """Keep the state of now under a name; an error reply says why not."""
+    from .branch import BranchRefused
+    from .checkpoints import take
+
+    try:
+        return take(kernel, request.content.get("name") or "default")
+    except BranchRefused as error:
+        return error_content(error)
+
+
+def restore(kernel: Kernel, request: Request) -> Content:
+    """Agree to go back to a checkpoint; `Kernel.after_reply` does it."""
+    from .branch import BranchRefused
+    from .checkpoints import choose
+
+    try:
+        return choose(kernel, request.content.get("name") or "default")
+    except BranchRefused as error:
+        return error_content(error)
+
+
 def interrupt(kernel: Kernel, request: Request) -> Content:
     kernel.interrupt()
     return {"status": "ok"}
@@ -322,6 +344,8 @@ HANDLERS: dict[str, Handler] = {
     "usage_request": usage,
     "replay_request": replay,
     "branch_request": branch,
+    "checkpoint_request": checkpoint,
+    "restore_request": restore,
     "interrupt_request": interrupt,
     "shutdown_request": shutdown,
     "debug_request": debug,

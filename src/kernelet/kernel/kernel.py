@@ -101,6 +101,10 @@ class Kernel:
         self.concurrent = Concurrent(self)
         self.overrides = Overrides()
         self._assistant_lane: Lane | None = None
+        # Set while a checkpoint is to be restored once the request is answered (`checkpoints.py`).
+        self.going_back: Callable[[], None] | None = None
+        # The leader of the process group, if it is ours: the kernel, or what stands in its place after a restore.
+        self.group = os.getpid()
 
     @property
     def language(self) -> Language:
@@ -308,13 +312,15 @@ class Kernel:
         """Do what must wait until a request was answered."""
         if message.msg_type == "shutdown_request" and reply is not None and reply["status"] == "ok":
             self.exit()
+        elif self.going_back is not None and message.channel == "shell":
+            self.going_back()
 
     # -- services --------------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
         """Interrupt main as the terminal would: SIGINT, to the whole group when the kernel leads one. Any thread."""
-        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-            os.killpg(os.getpid(), signal.SIGINT)
+        if hasattr(os, "killpg") and os.getpgrp() == self.group:
+            os.killpg(self.group, signal.SIGINT)
         else:
             signal_main()
 
@@ -323,6 +329,18 @@ class Kernel:
         from .branch import branch
 
         return branch(self)
+
+    def checkpoint(self, name: str) -> Content:
+        """Keep the state of now under a name (`checkpoints.py`). Main thread. Raises BranchRefused."""
+        from .checkpoints import take
+
+        return take(self, name)
+
+    def restore(self, name: str) -> Content:
+        """Go back to a checkpoint when this request is answered. Main thread. Raises BranchRefused."""
+        from .checkpoints import choose
+
+        return choose(self, name)
 
     def usage(self) -> Content:
         """Return the content of a usage_reply: what this kernel and its host use now."""

@@ -121,6 +121,7 @@ def run_on(
     sockets: Sockets,
     options: Options,
     make_language: Callable[[Host, Sequence[str]], Language] | None = None,
+    prepare: Callable[[Kernel], None] | None = None,
 ) -> int:
     """Run a kernel on bound sockets until it ends; return the exit status."""
     from ..ipython.info import kernel_info
@@ -132,6 +133,8 @@ def run_on(
     if not options.connection_file:
         kernel.last_of_all.append(lambda: path.unlink(missing_ok=True))
     watch_parent(kernel, log)
+    if prepare is not None:
+        prepare(kernel)
     kernel.start()
     # From here on another thread answers: IPython may take its time.
     from ..ipython.language import IPythonLanguage

@@ -40,6 +40,12 @@ class Requests(Protocol):
     def branch(self) -> Content:
         """Make a second live kernel with the same variables; return its pid and connection."""
 
+    def checkpoint(self, name: str) -> Content:
+        """Keep the state of now under a name."""
+
+    def restore(self, name: str) -> Content:
+        """Go back to that state once the running request is answered."""
+
 
 class Overrides:
     """`shell` and `control`: msg_type -> handler. What is as `install` put it there stands for the kernel's own."""
