@@ -54,6 +54,7 @@ class Frontend:
         self.sandbox = sandbox or Sandbox()
         self.ended = False
         self.session_id: str | None = None
+        self._expects_another_session = False
         self.greetings: list[Json] = []
         """iopub messages without parent: iopub_welcome, and the status `starting`."""
         self.arrived: list[tuple[str, Json]] = []
@@ -332,6 +333,8 @@ class Frontend:
         session = message["header"]["session"]
         self.session_id = self.session_id or session
         self.arrived.append((channel, message))
+        if self._expects_another_session and session != self.session_id:
+            self._expects_another_session, self.session_id = False, session
         assert session == self.session_id, f"a second session id: {message}"
         parent = message["parent_header"]
         if channel == "iopub" and not parent and message["msg_type"] in ("iopub_welcome", "status"):
@@ -378,6 +381,21 @@ class Frontend:
         self.session_id, self.ended, self.greetings = None, False, []
         self.client = self.manager.blocking_client()
         self._connect()
+
+    def reconnected(self) -> None:
+        """Wait until another process has taken the kernel's place on its sockets, and hears and is heard."""
+        self._expects_another_session = True
+        for _ in range(int(DEADLINE_S)):
+            msg_id = self.send("kernel_info_request")
+            try:
+                self.result(msg_id, deadline_s=1.0)
+            except TimeoutError:  # the one before was sent it, too late to answer
+                self._forgotten.add(msg_id)
+                continue
+            if not self._expects_another_session:
+                self._reconnect_stdin()
+                return
+        raise TimeoutError("no other kernel answers")
 
     def _disconnect(self) -> None:
         self.client.stop_channels()
