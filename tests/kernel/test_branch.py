@@ -176,7 +176,7 @@ def test_what_would_not_survive_is_a_reason_to_refuse(kernel: Frontend, name: st
 
 
 def test_it_is_advertised(kernel: Frontend) -> None:
-    assert "kernel branches" in kernel.kernel_info["supported_features"]
+    assert {"kernel branches", "kernel checkpoints"} <= set(kernel.kernel_info["supported_features"])
 
 
 def test_a_subshell_is_a_reason_to_refuse(kernel: Frontend) -> None:

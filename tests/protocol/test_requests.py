@@ -31,11 +31,13 @@ REQUESTS: dict[str, Json] = {
     "debug_request": {"status": "ok"},
 }
 TOLD: dict[str, Json] = {"comm_open": COMM, "comm_msg": COMM, "comm_close": COMM}
+FORKS = ("branch_request", "checkpoint_request", "restore_request")
+"""Need a language that knows what a fork takes over."""
 CHANNELS = pytest.mark.parametrize("channel", ["shell", "control"])
 
 
 def test_these_are_all_the_requests_there_are() -> None:
-    assert {*REQUESTS, *TOLD, "delete_subshell_request", "shutdown_request"} == set(HANDLERS)
+    assert {*REQUESTS, *TOLD, *FORKS, "delete_subshell_request", "shutdown_request"} == set(HANDLERS)
 
 
 @CHANNELS
@@ -51,6 +53,15 @@ def test_every_request_gets_busy_its_reply_and_idle(client: RawClient, msg_type:
     output = [message["msg_type"] for message in heard[1:-1]]
     assert output == (["execute_input", "stream"] if msg_type == "execute_request" else [])
     assert client.silent("shell", "control", "stdin", "iopub")
+
+
+@CHANNELS
+@pytest.mark.parametrize("msg_type", FORKS)
+def test_what_needs_a_fork_is_refused_where_it_cannot_be(client: RawClient, msg_type: str, channel: str) -> None:
+    request = client.send(msg_type, {}, channel=channel)
+    content = client.reply(request, channel)["content"]
+    assert (content["status"], content["ename"]) == ("error", "BranchRefused")
+    assert_paired(hear(client, request), [request])
 
 
 @CHANNELS

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ..runtime.host import Host
 from .app import IPKernelApp
@@ -32,6 +31,11 @@ class Heritage:
     def argv(self) -> Sequence[str]:
         """The options that IPython had on the command line."""
         return self._argv
+
+    @property
+    def connection_file(self) -> str:
+        """The path of the file that the old kernel was told to use."""
+        return self._old.host.connection_file
 
     def disown(self) -> None:
         """Let go of what belongs to the other process: its exit must not run here, its history not be written."""
@@ -88,13 +92,3 @@ def _plot_again(shell: ZMQInteractiveShell) -> None:
     inline.configure_inline_support(shell, sys.modules["matplotlib"].get_backend())
     config = InlineBackend.instance()
     select_figure_formats(shell, config.figure_formats, **config.print_figure_kwargs)
-
-
-def of(language: Any) -> Heritage | None:
-    """Return the heritage of a language, None for one that has none to give."""
-    return Heritage(language) if isinstance(language, IPythonLanguage) else None
-
-
-def connection_file(language: Any) -> str:
-    """Return the path of the file that a language's kernel was told to use."""
-    return str(language.host.connection_file)

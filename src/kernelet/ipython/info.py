@@ -22,6 +22,10 @@ HELP_LINKS = {
     "pandas Reference": "https://pandas.pydata.org/pandas-docs/stable/",
 }
 
+# branch_request; checkpoint_request and restore_request.
+_FORKS = ("kernel branches", "kernel checkpoints")
+_FORKS_WORK = sys.platform == "linux"
+
 
 def kernel_info() -> dict[str, Any]:
     """Return the content of a kernel_info_reply.
@@ -44,12 +48,7 @@ def kernel_info() -> dict[str, Any]:
         },
         "banner": f"Python {sys.version}\nIPython {ipython_version()} -- kernelet {__version__}\n",
         "help_links": [{"text": text, "url": url} for text, url in HELP_LINKS.items()],
-        "supported_features": [
-            "kernel subshells",
-            "debugger",
-            "iopub replay",
-            *(["kernel branches"] if sys.platform == "linux" else []),
-        ],
+        "supported_features": ["kernel subshells", "debugger", "iopub replay", *(_FORKS if _FORKS_WORK else ())],
         "debugger": True,
     }
 

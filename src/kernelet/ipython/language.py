@@ -38,6 +38,7 @@ from .streams import OutStream, flush_foreign_streams
 
 if TYPE_CHECKING:
     from .debugger import Debugger
+    from .heritage import Heritage
 
 
 # History that a crash (SIGKILL, a segmentation fault) may lose.
@@ -375,6 +376,12 @@ class IPythonLanguage:
     def debug(self, request: Any, done: Callable[[Content], None]) -> None:
         """Answer a debug_request."""
         self.debugger.request(request.content, request.parent, done)
+
+    def heritage(self) -> Heritage:
+        """Return what a fork of this process takes over."""
+        from .heritage import Heritage  # most kernels never need it
+
+        return Heritage(self)
 
     # -- end -------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..protocol.message import Content
@@ -61,12 +62,7 @@ def branch(kernel: Kernel) -> Content:
 
     Raises BranchRefused.
     """
-    from ..ipython.heritage import of
-
-    refuse(kernel)
-    heritage = of(kernel.language)
-    if heritage is None:
-        raise BranchRefused("this language cannot be branched")
+    heritage = refuse(kernel)
     kernel.language.close()  # history rows that wait are this kernel's to write
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -87,8 +83,8 @@ def branch(kernel: Kernel) -> Content:
         os.close(reader)
 
 
-def refuse(kernel: Kernel) -> None:
-    """Raise BranchRefused when a fork of this process could not be a kernel."""
+def refuse(kernel: Kernel) -> Heritage:
+    """Raise BranchRefused when a fork of this process could not be a kernel; else return what it would inherit."""
     if sys.platform != "linux":
         raise BranchRefused("a kernel is branched on Linux only")
     if threading.current_thread() is not threading.main_thread():
@@ -106,6 +102,10 @@ def refuse(kernel: Kernel) -> None:
         reasons += [f"the task {task.get_name()!r} is not done" for task in asyncio.all_tasks(loop)]
     if reasons:
         raise BranchRefused(f"what runs or is open now would not survive: {'; '.join(reasons)}")
+    bequeath: Callable[[], Heritage] | None = getattr(kernel.language, "heritage", None)
+    if bequeath is None:
+        raise BranchRefused("this language cannot be forked")
+    return bequeath()
 
 
 def _hear(reader: int) -> Content:

@@ -56,11 +56,8 @@ _stand_in: StandIn | None = None
 
 def take(kernel: Kernel, name: str) -> Content:
     """Keep the state of now under `name`, in place of what had that name. Raises BranchRefused."""
-    from ..ipython.heritage import of
-
-    refuse(kernel)
-    heritage = of(kernel.language)
-    if heritage is None or not sys.executable or kernel.group not in (os.getpid(), _stand_in and _stand_in.pid):
+    heritage = refuse(kernel)
+    if not sys.executable or kernel.group not in (os.getpid(), _stand_in and _stand_in.pid):
         raise BranchRefused("this kernel cannot keep checkpoints")
     began = time.perf_counter()
     kernel.language.close()  # history rows that wait are this kernel's to write
@@ -181,7 +178,6 @@ def _wait_and_become(old: Kernel, heritage: Heritage, name: str, far: socket.soc
 def _serve(old: Kernel, heritage: Heritage, stand_in: StandIn) -> NoReturn:
     import contextvars
 
-    from ..ipython.heritage import connection_file
     from . import process
     from .options import Options
 
@@ -196,7 +192,7 @@ def _serve(old: Kernel, heritage: Heritage, stand_in: StandIn) -> NoReturn:
 
         kernel.wire.watch(watched, ended)
 
-    path = connection_file(old.language)
+    path = heritage.connection_file
     sockets = _bind(old)
     options = Options(path, {}, heritage.argv)
     run: Any = contextvars.Context().run
