@@ -289,6 +289,7 @@ def test_reset_empties_the_namespace(fresh_kernel: Frontend) -> None:
     fresh_kernel.execute("kept = 1")
     fresh_kernel.execute("%reset -f")
     assert fresh_kernel.execute("kept").ename == "NameError"
+    assert fresh_kernel.execute("1").content["execution_count"] == 4  # as in ipykernel: the session goes on
     assert fresh_kernel.execute("get_ipython() is not None and display(1)").status == "ok"
 
 

@@ -51,7 +51,7 @@ class Seen:
 
 def add_text(runs: list[Expected], name: str, parent: Parent, text: str, now: float) -> None:
     last = runs[-1] if runs else None
-    if last is not None and isinstance(last.key, tuple) and last.key[0] == name and last.key[1] is parent:
+    if last is not None and type(last.key) is tuple and last.key[0] == name and last.key[1] is parent:
         last.text += text
     else:
         runs.append(Expected((name, parent), text, now))
@@ -59,7 +59,7 @@ def add_text(runs: list[Expected], name: str, parent: Parent, text: str, now: fl
 
 def told(runs: list[Expected]) -> list[tuple[object, ...]]:
     """Return runs in a form that compares parents by identity."""
-    return [(run.key[0], id(run.key[1]), run.text) if isinstance(run.key, tuple) else (id(run.key),) for run in runs]
+    return [(run.key[0], id(run.key[1]), run.text) if type(run.key) is tuple else (id(run.key),) for run in runs]
 
 
 class AnyInterleaving(RuleBasedStateMachine):

@@ -53,7 +53,11 @@ class CellNumbers:
             number = self._next
             if counted:
                 self._next += 1
-        self._here.number = self._here.shown = number
+        here = self._here
+        # The cell that this one runs inside of: one that was kept back, and is run by another.
+        here.outer = [*getattr(here, "outer", ()), (getattr(here, "number", None), getattr(here, "shown", None))]
+        here.number = here.shown = number
+        here.counted = counted
         return number
 
     @property
@@ -63,7 +67,7 @@ class CellNumbers:
 
     def end(self) -> None:
         """End this thread's cell."""
-        self._here.number = self._here.shown = None
+        self._here.number, self._here.shown = self._here.outer.pop()
 
     @property
     def current(self) -> int:
@@ -73,11 +77,16 @@ class CellNumbers:
 
     @current.setter
     def current(self, value: int) -> None:
-        number = getattr(self._here, "number", None)
-        if number is None or value not in (number, number + 1):  # %reset, or user code that counts for itself
+        here = self._here
+        number = getattr(here, "number", None)
+        if number is None:
+            self._next = value
+            return
+        if value not in (number, number + 1):  # %reset, or user code that counts for itself: this cell is `value` now
             with self._lock:
-                self._next = value
-        self._here.shown = value if number is not None else None
+                self._next = value + here.counted
+            here.number = value
+        here.shown = value
 
 
 class PayloadsByThread(PayloadManager):

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 Concurrency = Literal["task", "thread"]
 
@@ -23,8 +22,7 @@ class InvalidControl(ValueError):
     """The metadata of a request asks for something in a way that is not understood; the text names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Controls:
+class Controls(NamedTuple):
     """`stop_on_error` is None where only the content of the request decides; `concurrency` None: in its turn."""
 
     timeout_s: float | None = None

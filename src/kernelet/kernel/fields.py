@@ -6,8 +6,7 @@ Checked in the lane, before a request is handled. null stands for "not given", a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 
 class MissingField(ValueError):
@@ -18,8 +17,7 @@ class InvalidField(ValueError):
     """A request with a field that cannot be understood; the text names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(NamedTuple):
     name: str
     kinds: tuple[type, ...]
     told: str

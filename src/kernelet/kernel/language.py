@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..protocol.message import Content, Message, Parent
 from ..runtime.deadline import Deadline
@@ -12,8 +11,7 @@ from ..runtime.lane import Lane
 from .controls import NO_CONTROLS, Controls
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A message while it is handled: decoded, with the parent of all that its handling sends, and its lane.
 
     `deadline` is not started: the language starts it with the user's code.

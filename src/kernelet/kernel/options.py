@@ -8,8 +8,7 @@ around the value are stripped: VS Code adds them) and ipykernel's aliases `--ip 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _FILE = ("f", "connection-file", "connection_file", "IPKernelApp.connection_file", "KernelApp.connection_file")
 _FIELDS: Mapping[str, str] = {
@@ -24,8 +23,7 @@ class InvalidOptions(ValueError):
     """A command line that cannot be used; the text says in one line what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """`connection_file` is the path given, or None; `fields` override the file's; `rest` is for IPython."""
 
     connection_file: str | None

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..runtime.interrupt import Interrupts
 from ..runtime.lane import SUBSHELL_THREAD, Lane
@@ -30,8 +29,7 @@ class UnknownSubshellError(KeyError):
         return str(self.args[0])
 
 
-@dataclass(frozen=True, slots=True)
-class _Subshell:
+class _Subshell(NamedTuple):
     lane: Lane
     thread: threading.Thread
 

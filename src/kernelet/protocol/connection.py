@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, get_args
 
 SocketName = Literal["shell", "iopub", "stdin", "control", "hb"]
 SOCKET_NAMES: tuple[SocketName, ...] = get_args(SocketName)
@@ -23,8 +23,7 @@ class InvalidConnection(ValueError):
     """A connection file that cannot be used; the text says in one line what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """Where to bind and how to sign. A port of 0 means that the kernel chooses it.
 
     `ports` are numbers after the address for tcp, suffixes of the path `ip` for ipc. `keys` are the CurveZMQ public and
@@ -34,12 +33,12 @@ class Connection:
 
     transport: Literal["tcp", "ipc"] = "tcp"
     ip: str = "127.0.0.1"
-    ports: Mapping[SocketName, int] = field(default_factory=lambda: dict.fromkeys(SOCKET_NAMES, 0))
+    ports: Mapping[SocketName, int] = MappingProxyType(dict.fromkeys(SOCKET_NAMES, 0))
     key: bytes = b""
     signature_scheme: str = "hmac-sha256"
     curve: tuple[bytes, bytes] | None = None
     registration: str | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def complete(self) -> bool:
@@ -55,7 +54,7 @@ class Connection:
 
     def with_ports(self, ports: Mapping[SocketName, int]) -> Connection:
         """Return this connection with the ports that were bound."""
-        return replace(self, ports={**self.ports, **ports})
+        return self._replace(ports={**self.ports, **ports})
 
     def dump(self) -> str:
         """Return the text of the connection file, unknown fields kept."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .message import Buffer, Channel, Parent
 
@@ -18,7 +19,7 @@ HOLD_S = 0.02
 MERGE_LIMIT_CHARS = 1 << 20
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # less to generate at every start
 class Text:
     """Text of one stream and one parent, still growing while it is the last item."""
 
@@ -29,8 +30,7 @@ class Text:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(NamedTuple):
     """A finished message: all its frames, for one channel."""
 
     channel: Channel
@@ -38,8 +38,7 @@ class Frames:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Barrier:
+class Barrier(NamedTuple):
     """Something the wire does once all before it has left, and before anything behind it leaves."""
 
     call: Callable[[], None]

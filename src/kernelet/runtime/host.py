@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..protocol.connection import Connection
 from .ask import Asker
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from .capture import Capture
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """One kernel's floor-1 objects. `connection_file` is the path that was read; `exit` ends the kernel.
 
     `guest`: the kernel is one in a process that is not its own, whose other threads go on with their own work.

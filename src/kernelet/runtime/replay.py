@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..protocol.codec import DELIMITER, dumps, loads
 from ..protocol.message import Buffer
@@ -27,8 +26,7 @@ _HEADER, _PARENT, _METADATA, _CONTENT, _BUFFERS = range(5)
 _LARGEST_SHARE: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(NamedTuple):
     """Messages to send again, oldest first: their frames from the header on, and what is known of each request."""
 
     messages: list[list[Buffer]]

@@ -11,7 +11,7 @@ import os
 import socket as socketlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import zmq
 
@@ -29,8 +29,7 @@ _TYPES: dict[SocketName, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Sockets:
+class Sockets(NamedTuple):
     """The bound sockets with the context that they share."""
 
     context: zmq.Context[zmq.Socket[bytes]]
