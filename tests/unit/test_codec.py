@@ -146,6 +146,12 @@ def test_values_of_foreign_types_have_a_stand_in(value: Any, expected: Any) -> N
     assert loads(dumps({"x": value})) == {"x": expected}
 
 
+@pytest.mark.parametrize("other", [math.nan, "\ud800", {(1, 2): 3}])
+def test_a_generator_beside_something_odd_is_not_found_empty(other: Any) -> None:
+    told = loads(dumps({"first": (n for n in range(3)), "odd": other, "last": map(str, range(2))}))
+    assert (told["first"], told["last"]) == ([0, 1, 2], ["0", "1"])
+
+
 @pytest.mark.parametrize(
     "key, expected",
     [

@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from .message import PROTOCOL_VERSION, Buffer, Channel, Content, Message
@@ -60,9 +60,19 @@ def json_default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {shown} is not JSON serializable")
 
 
+def _default(value: Any) -> Any:
+    """Return what the encoder puts in the place of `value`. Raises ValueError for what can be drawn only once.
+
+    A second try, where there is a NaN as well, would find it empty: such a value is drawn in `_clean`, and there alone.
+    """
+    if isinstance(value, Iterator):
+        raise ValueError("an iterator")
+    return json_default(value)
+
+
 # Modules whose values str() writes as others read them.
 _SAYS_ITSELF = frozenset({"datetime", "uuid", "ipaddress"})
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_default).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default).encode
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
