@@ -97,6 +97,8 @@ def test_kernel_info_is_the_same_on_control(kernel: Frontend) -> None:
 def test_control_answers_kernel_info_while_a_cell_runs(kernel: Frontend, code: str) -> None:
     running = kernel.send_execute(f"print('on', flush=True)\n{code}")
     kernel.see_text("on", running)
+    if code == "input()":
+        kernel.see(lambda m: m["msg_type"] == "input_request", "stdin")
     for _ in range(3):
         result = kernel.request("kernel_info_request", channel="control")
         assert result.content["language_info"]["name"] == "python"
