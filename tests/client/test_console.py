@@ -93,3 +93,25 @@ def test_console_shows_a_traceback(console: Console) -> None:
     shown = console.run("1 / 0")
     assert "ZeroDivisionError: division by zero" in shown
     assert "Traceback" in shown
+
+
+def test_console_debugs_where_it_is_told_and_after_an_error(console: Console) -> None:
+    """`breakpoint()`, `%debug` and `%pdb`, each at its own prompt."""
+    console.run("def half(number):", "    result = number / 2", "    return result", "")
+    console.type("breakpoint(); half(8)")
+    console.expect("ipdb>")
+    console.type("p 6 * 7")
+    console.expect("42")
+    console.run("c")
+    assert "TypeError" in console.run("half('eight')")
+    console.type("%debug")
+    console.expect("ipdb>")
+    console.type("p number * 2")
+    console.expect("'eighteight'")
+    console.run("q")
+    console.run("%pdb on")
+    console.type("half([])")
+    console.expect("ipdb>")
+    console.type("p len(number) + 70")
+    console.expect("70")
+    assert "Out[7]: 'alive'" in console.run("q") + console.run("'ali' + 've'")

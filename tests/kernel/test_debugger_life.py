@@ -115,6 +115,21 @@ def test_disconnect_lets_a_cell_that_stands_run_to_its_end(kernel: Frontend) -> 
     debugger.end()
 
 
+@STEADIER("its trace function stays, and loops take 2.6 times as long")
+def test_code_runs_untraced_before_and_after_a_session(kernel: Frontend) -> None:
+    traced = "import sys, threading; sys.gettrace(), threading.gettrace()"
+    debugger = Debugging(kernel)
+    debugger.start()
+    cell = debugger.run("def traced(): return 1\ntraced()", 2)
+    debugger.finish(debugger.stopped(), cell)
+    debugger.end()
+    assert kernel.execute(traced).result == {"text/plain": "(None, None)"}
+    debugger.start()
+    cell = debugger.run("def traced(): return 1\ntraced()", 2)
+    debugger.finish(debugger.stopped(), cell)
+    debugger.end()
+
+
 @STEADIER("debugpy ends the kernel")
 def test_terminate_ends_the_cell_and_the_session_and_not_the_kernel(kernel: Frontend) -> None:
     debugger = Debugging(kernel)

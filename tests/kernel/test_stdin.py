@@ -177,6 +177,14 @@ def test_a_breakpoint_stops_prints_and_goes_on(kernel: Frontend, call: str) -> N
     assert result.result == {"text/plain": "42"}
 
 
+def test_post_mortem_of_the_last_error(kernel: Frontend) -> None:
+    kernel.execute("def broken(inside):\n    1/0\nbroken(20)")
+    msg_id = kernel.send_execute("import pdb; pdb.pm()")
+    answer_prompts(kernel, msg_id, "p inside + 1", "q")
+    assert "21" in kernel.result(msg_id).stdout
+    assert kernel.execute("1").status == "ok"
+
+
 def test_leaving_the_debugger_is_bdbquit_and_the_kernel_lives(kernel: Frontend) -> None:
     msg_id = kernel.send_execute("import pdb; pdb.set_trace()\nx = 1")
     answer_prompts(kernel, msg_id, "q")

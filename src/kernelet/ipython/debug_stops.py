@@ -17,6 +17,8 @@ from ..runtime.interrupt import Interrupts
 _DEBUGGER = ("pydevd", "_pydevd", "_pydev_")
 _WAITING = ("threading", "queue", "contextlib")
 _LOOK_DEPTH = 8
+# Before sys.monitoring (Python 3.12), a debugger is a trace function, which costs time in every line of every thread.
+_TRACES = sys.version_info < (3, 12)
 # pydevd's, where a thread is not being stepped.
 _NO_STEP = -1
 
@@ -36,7 +38,12 @@ class Stops:
 
         Interrupts.held = self._hold
         debugger = get_global_debugger()
-        if debugger is None or debugger is self._debugger:
+        if debugger is None:
+            return
+        if debugger is self._debugger:
+            if _TRACES:
+                debugger.patch_threads()
+                debugger.enable_tracing(debugger.trace_dispatch, apply_to_all_threads=True)
             return
         self._debugger = debugger
         wait = debugger.do_wait_suspend
@@ -56,8 +63,13 @@ class Stops:
         debugger.do_wait_suspend = do_wait_suspend
 
     def uninstall(self) -> None:
-        """Leave interrupts to themselves again."""
+        """Leave interrupts to themselves again, and code to run at full speed."""
         Interrupts.held = None
+        if _TRACES and self._debugger is not None:
+            import pydevd_tracing
+
+            threading.settrace(None)
+            pydevd_tracing.set_trace_to_threads(_stop_tracing)
 
     def _hold(self, ident: int | None, frame: FrameType | None) -> bool:
         """Whether an interrupt of a thread is taken care of here: it stands, and evaluates nothing of the user's."""
@@ -69,7 +81,7 @@ class Stops:
 
     def trace_again(self, *_: object) -> None:
         """Let pydevd see this thread again: Python 3.11 stops tracing one in which a trace function raised."""
-        if self._debugger is not None and sys.version_info < (3, 12) and sys.gettrace() is None:
+        if self._debugger is not None and _TRACES and sys.gettrace() is None:
             self._debugger.enable_tracing()
 
     def end_stepping(self) -> None:
@@ -95,6 +107,13 @@ class Stops:
         import pydevd
 
         pydevd.settrace(suspend=True, trace_only_current_thread=True, patch_multiprocessing=False, stop_at_frame=frame)
+
+
+def _stop_tracing(*_: object) -> None:
+    """A trace function that traces nothing, and goes: no thread can take another one's away."""
+    import pydevd_tracing
+
+    pydevd_tracing.SetTrace(None)  # sys.settrace is pydevd's own meanwhile, and warns
 
 
 def _waits_in_debugger(frame: FrameType | None) -> bool:
