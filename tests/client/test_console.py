@@ -97,7 +97,7 @@ def test_console_shows_a_traceback(console: Console) -> None:
 
 def test_console_debugs_where_it_is_told_and_after_an_error(console: Console) -> None:
     """`breakpoint()`, `%debug` and `%pdb`, each at its own prompt."""
-    console.run("def half(number):", "    result = number / 2", "    return result", "")
+    console.run("half = lambda number: number / 2")
     console.type("breakpoint(); half(8)")
     console.expect("ipdb>")
     console.type("p 6 * 7")

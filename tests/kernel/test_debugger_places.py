@@ -146,6 +146,7 @@ def test_breakpoint_function_asks_on_stdin_when_nobody_debugs_any_more(kernel: F
     assert result.status == "ok"
 
 
+@STOPS_HERE("the step goes on into stack_data and pygments, which show the error")
 def test_cell_that_raises_is_stepped_into_to_its_end(debugger: Debugging) -> None:
     cell = debugger.run("def fail():\n    raise ValueError('stepped')\nfail()\nnever = 1", 3)
     stop = debugger.step("stepIn", debugger.stopped())
@@ -157,6 +158,7 @@ def test_cell_that_raises_is_stepped_into_to_its_end(debugger: Debugging) -> Non
     assert debugger.kernel.execute("'never' in globals()").result == {"text/plain": "False"}
 
 
+@STOPS_HERE("the step goes on into what shows the result")
 def test_step_over_the_last_line_ends_the_cell(debugger: Debugging) -> None:
     code = "class Shown:\n    def _repr_html_(self):\n        return '<b>shown</b>'\nlast = Shown()\nlast"
     cell = debugger.run(code, 5)

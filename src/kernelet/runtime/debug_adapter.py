@@ -130,7 +130,7 @@ class Adapter:
         self._conversation = Conversation()
         self._waiting: dict[int, tuple[asyncio.Future[DapMessage], OnResponse]] = {}
         self._closed = False
-        self._task = asyncio.get_running_loop().create_task(self._read())
+        self.reading = asyncio.get_running_loop().create_task(self._read())
 
     @classmethod
     async def connect(
