@@ -170,12 +170,20 @@ def test_a_machine_that_forbids_it_stops_the_start_and_says_why(level: str) -> N
     assert f"isolation={level}: this machine does not allow a user namespace" in done.stderr
 
 
-def test_a_session_of_the_service_is_cut_off_and_still_works(start_engine: Callable[..., Sync], tmp_path: Path) -> None:
+@pytest.mark.parametrize("zygote", [False, True])
+def test_a_session_of_the_service_is_cut_off_and_still_works(
+    start_engine: Callable[..., Sync], tmp_path: Path, zygote: bool
+) -> None:
     upload, output = tmp_path / "upload", tmp_path / "output"
     upload.mkdir()
     (upload / "there").write_text("text")
     sync = start_engine(
-        isolation="full", upload_dir=upload, output_dir=output, snapshot_dir=tmp_path / "kept", memory_mb=1000
+        zygote=zygote,
+        isolation="full",
+        upload_dir=upload,
+        output_dir=output,
+        snapshot_dir=tmp_path / "kept",
+        memory_mb=1000,
     )
     session = sync.session("isolated")
 
@@ -196,6 +204,11 @@ def test_a_session_of_the_service_is_cut_off_and_still_works(start_engine: Calla
     assert (output / "made.txt").read_text() == "result"
     saved = sync(Snapshots(sync.engine).save("isolated", "kept.zip"))
     assert "os" in saved["saved"]
+    # What connects to another session is out of its sight.
+    other = sync.session("other")
+    key = Path(other.life._kernel._manager.connection_file)  # type: ignore[union-attr]
+    assert key.exists()
+    assert attempt(f"os.path.exists({str(key)!r})") == "False"
     # The successor of a kernel that died is cut off just as well.
     assert sync(session.run("os._exit(1)")).state_lost
     assert attempt("import socket\nsocket.create_connection(('192.0.2.1', 80), 5)") == "OSError [Errno 101"

@@ -110,7 +110,7 @@ class LocalKernel:
         if self._provisioner.has_process:
             await self._provisioner.wait()
         await self._manager.cleanup_resources()
-        self.log.unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, self.log.parent, ignore_errors=True)
 
     async def _read(self, channel: str) -> None:
         source = getattr(self._client, f"{channel}_channel")
@@ -186,12 +186,14 @@ class LocalBackend:
         """Start a kernel and wait until it answers."""
         assert self._folder is not None, "open() comes first"
         kernel_id = uuid.uuid4().hex
-        short = kernel_id[:12]
+        # One folder for each: an isolated kernel may write to its own, and has no business with the others' keys.
+        folder = self._folder / kernel_id[:12]
+        folder.mkdir(mode=0o700)
         manager = AsyncKernelManager(
             kernel_name=request.kernel_name or self._settings.kernel_name or spec.KERNEL_NAME,
             context=self._context,
             transport="tcp" if os.name == "nt" else "ipc",
-            connection_file=str(self._folder / f"{short}.json"),
+            connection_file=str(folder / "k.json"),
         )
         manager._kernel_spec = self._spec(manager)
         # By hand and not through the spec: limits hold for any kernel, forked or not, installed or not.
@@ -201,11 +203,11 @@ class LocalBackend:
         confinement = request.confinement.as_config()
         if not self._settings.zygote:
             provisioner = LocalProvisioner(kernel_id=kernel_id, kernel_spec=manager._kernel_spec, parent=manager)
-            around = request.confinement.with_writable(str(self._folder))
+            around = request.confinement.with_writable(str(folder))
             manager._kernel_spec.argv = around.command(manager._kernel_spec.argv)
             confinement = {}
         manager.provisioner = provisioner
-        log = self._folder / f"{short}.log"
+        log = folder / "log"
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
         environment |= request.confinement.limits.environment() | dict(request.envs)
         environment[MARK] = kernel_id
@@ -226,6 +228,7 @@ class LocalBackend:
                     await provisioner.kill()
                     await provisioner.wait()
                 await manager.cleanup_resources()
+                shutil.rmtree(folder, ignore_errors=True)
                 if isinstance(error, Exception):
                     raise Unavailable(f"The kernel could not be started: {error}") from error
                 raise
