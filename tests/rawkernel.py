@@ -131,7 +131,8 @@ class RawKernel:
         client = self.client(content).ready()
         request = client.execute("print(6 * 7)")
         assert client.reply(request)["content"]["status"] == "ok"
-        assert [m["content"]["text"] for m in client.until_idle(request) if m["msg_type"] == "stream"] == ["42\n"]
+        said = (m["content"]["text"] for m in client.until_idle(request) if m["msg_type"] == "stream")
+        assert "".join(said) == "42\n"  # print writes twice: on a loaded machine these are two messages
         assert client.heartbeat() == b"ping"
         request = client.execute("input()", allow_stdin=True)
         client.recv("stdin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -113,17 +114,19 @@ def test_a_death_between_calls_is_told_and_the_next_code_is_not_run(sync: Sync, 
     session = run.session  # type: ignore[attr-defined]
     run("import os, threading")
     run("threading.Timer(0.2, os._exit, [9]).start()")
-    process = psutil.Process(session.life.pid)
     if noticed:
         sync(succeeded(session))
     else:
-        deadline = time.monotonic() + 30
-        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-            time.sleep(0.01)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(session.life.pid)
+            deadline = time.monotonic() + 30
+            while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+                time.sleep(0.01)
     result = run("print('replayed')")
     assert (result.status, result.cause, result.state_lost, result.stdout) == ("exit", "crash", True, "")
     assert result.notice is not None
-    assert "was not run" in result.notice
+    # Not noticed before the code was sent, it cannot be told for sure.
+    assert ("was not run" if noticed else "all variables are lost") in result.notice
     assert run("print('anew')").stdout == "anew\n"
 
 
@@ -353,8 +356,8 @@ def test_clear_takes_variables_and_history_and_keeps_the_counts(sync: Sync, run:
 def test_a_working_folder_and_variables_of_a_session_survive_its_kernel(sync: Sync, tmp_path: Any) -> None:
     session = sync(sync.engine.create(options=SessionOptions(cwd=tmp_path, envs={"KF_C": "c"})))
     sync(session.restart())
-    result = sync(session.run("import os; (os.getcwd(), os.environ['KF_C'])"))
-    assert text(result) == repr((str(tmp_path), "c"))
+    result = sync(session.run("import os; print(os.getcwd(), os.environ['KF_C'])"))
+    assert result.stdout == f"{tmp_path} c\n"
 
 
 def test_a_timeout_that_means_nothing_is_refused(run: Run) -> None:
