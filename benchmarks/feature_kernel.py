@@ -20,6 +20,9 @@ Json = dict[str, Any]
 PATIENCE_S = 6.0
 """How long an answer may take: what has not come by then is told as absent."""
 
+BY_MESSAGE = {"async-kernel"}
+"""Kernels whose own kernelspec asks for interrupts by message; the others take SIGINT."""
+
 
 class Silence(Exception):
     """The answer that a probe waited for did not come."""
@@ -80,8 +83,9 @@ class Peer:
 
     def _start(self) -> None:
         self.manager = KernelManager(connection_file=str(self._home / f"kernel-{time.monotonic_ns()}.json"))
-        spec = KernelSpec(argv=self._kernel.argv(sys.executable, "{connection_file}"), language="python")
-        self.manager._kernel_spec = spec
+        argv = self._kernel.argv(sys.executable, "{connection_file}")
+        mode = "message" if self._kernel.label in BY_MESSAGE else "signal"
+        self.manager._kernel_spec = KernelSpec(argv=argv, language="python", interrupt_mode=mode)
         env = {**os.environ, "IPYTHONDIR": str(self._home), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         with open(self._home / "log", "ab") as log:
             self.manager.start_kernel(env=env, stdout=log, stderr=log)

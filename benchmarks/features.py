@@ -16,7 +16,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.feature_kernel import Peer, Silence, home  # noqa: E402
 from benchmarks.feature_probes import PROBES, Probe  # noqa: E402
-from benchmarks.kernels import FLOOR, KERNELS, Kernel, look_into  # noqa: E402
+from benchmarks.kernels import FLOOR, INSTANT, KERNELS, Kernel, look_into  # noqa: E402
 
 
 def ask(kernel: Kernel, probes: list[Probe]) -> list[str]:
@@ -24,8 +24,8 @@ def ask(kernel: Kernel, probes: list[Probe]) -> list[str]:
     column = []
     with Peer(kernel, home()) as peer:
         for probe in probes:
-            peer.client.is_alive()
             try:
+                peer.client.is_alive()  # starts one, if there is none
                 verdict = probe.judge(peer)
             except (Silence, RuntimeError, AssertionError, subprocess.TimeoutExpired) as error:
                 verdict = f"no ({error})" if isinstance(error, Silence) else "no (it ended, or hangs)"
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("-k", default="", help="only probes whose name contains this")
     options = parser.parse_args()
     here = look_into(sys.executable)
-    wanted = options.labels or [k.label for k in KERNELS.values() if k.default and k.label != FLOOR]
+    wanted = options.labels or [k.label for k in KERNELS.values() if k.default and k.label not in (FLOOR, INSTANT)]
     kernels = [KERNELS[label] for label in wanted if not here.missing(KERNELS[label])]
     probes = [probe for probe in PROBES if options.k in probe.name]
     columns = [ask(kernel, probes) for kernel in kernels]
