@@ -88,6 +88,17 @@ def test_magics_keep_and_restore(fresh_kernel: Frontend) -> None:
     assert "there is no checkpoint 'nowhere'; there are here" in unknown.stderr + str(unknown.error)
 
 
+def test_only_the_main_thread_goes_back(fresh_kernel: Frontend) -> None:
+    keep(fresh_kernel)
+    fresh_kernel.execute("later = 1")
+    reply = fresh_kernel.request("restore_request", channel="control").content
+    assert (reply["status"], reply["ename"]) == ("error", "BranchRefused")
+    subshell = fresh_kernel.request("create_subshell_request", channel="control").content["subshell_id"]
+    result = fresh_kernel.execute("%restore", subshell_id=subshell)
+    assert "ask on the shell channel" in result.stderr + str(result.error)
+    assert fresh_kernel.execute("print(later)").stdout == "1\n"
+
+
 def test_a_thread_is_a_reason_to_keep_no_checkpoint(fresh_kernel: Frontend) -> None:
     fresh_kernel.execute("import threading; stop = threading.Event(); threading.Thread(target=stop.wait).start()")
     reply = fresh_kernel.request("checkpoint_request").content

@@ -131,6 +131,18 @@ def test_function_that_embeds_lends_its_names(program: Callable[[str], Program])
         assert one.end() == "after local\n"
 
 
+def test_program_is_never_forked_by_its_guest(program: Callable[[str], Program]) -> None:
+    one = program(dedent(EMBED) + "kernelet.embed_kernel(connection_file=connection_file)\nprint('after')")
+    with one.client() as client:
+        for magic in ("%branch", "%checkpoint"):
+            text, _ = run(
+                client, f"try:\n    get_ipython().run_line_magic({magic[1:]!r}, '')\nexcept Exception as e: print(e)"
+            )
+            assert "lives in another program" in text
+        client.shutdown()
+        assert one.end() == "after\n"
+
+
 def test_namespace_may_be_given(program: Callable[[str], Program]) -> None:
     code = """
         import types

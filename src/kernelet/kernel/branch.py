@@ -87,6 +87,9 @@ def refuse(kernel: Kernel) -> Heritage:
     """Raise BranchRefused when a fork of this process could not be a kernel; else return what it would inherit."""
     if sys.platform != "linux":
         raise BranchRefused("a kernel is branched on Linux only")
+    host = getattr(kernel.language, "host", None)
+    if host is not None and host.guest:
+        raise BranchRefused("this kernel lives in another program, which is not its to fork")
     if threading.current_thread() is not threading.main_thread():
         raise BranchRefused("a kernel is branched by its main thread: on the shell channel, and not in a subshell")
     from ..runtime.forkable import obstacles

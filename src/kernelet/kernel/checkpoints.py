@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,8 @@ def choose(kernel: Kernel, name: str) -> Content:
     """Go back to `name` once this request is answered. Raises BranchRefused."""
     if name not in _kept:
         raise BranchRefused(f"there is no checkpoint {name!r}; there are {', '.join(_kept) or 'none'}")
+    if threading.current_thread() is not threading.main_thread():
+        raise BranchRefused("the main thread goes back: ask on the shell channel, and not in a subshell")
     kernel.going_back = lambda: _go_back(kernel, name)
     return {"status": "ok", "name": name}
 

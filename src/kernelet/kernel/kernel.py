@@ -312,7 +312,7 @@ class Kernel:
         """Do what must wait until a request was answered."""
         if message.msg_type == "shutdown_request" and reply is not None and reply["status"] == "ok":
             self.exit()
-        elif self.going_back is not None and message.channel == "shell":
+        elif self.going_back is not None and threading.current_thread() is threading.main_thread():
             self.going_back()
 
     # -- services --------------------------------------------------------------------------------------------------
