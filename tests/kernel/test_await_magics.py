@@ -87,7 +87,7 @@ def test_time_in_a_function_that_is_not_async_is_a_syntax_error(kernel: Frontend
 
 def test_wrong_options_are_told_of(kernel: Frontend) -> None:
     assert kernel.execute("%timeit -z await asyncio.sleep(0)").content["ename"] == "UsageError"
-    assert kernel.execute("%%time\nawait (").ename == "SyntaxError"
+    assert kernel.execute("%%time\nawait )(").ename == "SyntaxError"
 
 
 @better_than_ipykernel

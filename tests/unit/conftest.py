@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import zmq
+from hypothesis import HealthCheck, settings
 
 from kernelet.protocol.codec import Codec
 from kernelet.protocol.connection import Connection, SocketName, parse
@@ -24,6 +25,10 @@ from kernelet.runtime.sockets import Sockets, bind
 from kernelet.runtime.wire import Wire
 
 DEADLINE_MS = 30_000
+
+# Timings never decide: a loaded machine is slower than any deadline that would mean something.
+settings.register_profile("kernelet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kernelet")
 
 
 class ReadableLog(Log):
