@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from kernelet.protocol import outbox
-from kernelet.protocol.message import Parent
+from kernelet.protocol.message import NO_PARENT, Parent
 from kernelet.protocol.outbox import HOLD_S, MERGE_LIMIT_CHARS, Barrier, Frames, Item, Outbox, Text
 
 ONE, TWO = Parent(b'{"msg_id":"1"}'), Parent(b'{"msg_id":"2"}')
@@ -155,8 +155,10 @@ class AnyInterleavingWithASmallLimit(AnyInterleaving):
         super().teardown()
 
 
-AnyInterleaving.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
-AnyInterleavingWithASmallLimit.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
+# A loaded machine is slow to make examples.
+SETTINGS = settings(max_examples=60, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow])
+AnyInterleaving.TestCase.settings = SETTINGS
+AnyInterleavingWithASmallLimit.TestCase.settings = SETTINGS
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleavingWithASmallLimit = AnyInterleavingWithASmallLimit.TestCase
 
@@ -236,3 +238,20 @@ def test_a_forked_child_forgets_what_waits() -> None:
     box.put_text("stdout", ONE, "a", 0.0)
     box.clear()
     assert (box.size, len(box), box.take(1.0), box.deadline()) == (0, 0, None, None)
+
+
+def test_replies_and_barriers_may_pass_what_is_for_subscribers() -> None:
+    outbox = Outbox()
+    reply, another = Frames("shell", [b"reply"], 5), Frames("control", [b"another"], 7)
+    output, barrier = Frames("iopub", [b"output"], 6), Barrier(lambda: None)
+    end = Barrier(lambda: None, waits=True)
+    behind = Frames("shell", [b"behind"], 6)
+    outbox.put_text("stdout", NO_PARENT, "text", 0.0)
+    for item in (reply, output, barrier, another, end, behind):
+        outbox.put(item)
+    assert outbox.take_past_iopub() == [reply, barrier, another]
+    assert outbox.size == len("text") + 6 + 6
+    text = outbox.take(0.0)
+    assert isinstance(text, Text)
+    assert [outbox.take(0.0) for _ in range(4)] == [output, end, behind, None]
+    assert outbox.size == 0

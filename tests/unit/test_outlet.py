@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import kernelet.runtime.outlet
+import kernelet.runtime.sending
 import kernelet.runtime.sockets
-import kernelet.runtime.wire
 from kernelet.protocol.message import Parent
 
 DEADLINE_S = 30
@@ -23,7 +23,7 @@ FULL = 1 << 20
 @pytest.fixture
 def soon_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernelet.runtime.sockets, "IOPUB_HWM", 10)
-    for module in (kernelet.runtime.outlet, kernelet.runtime.wire):
+    for module in (kernelet.runtime.outlet, kernelet.runtime.sending):
         monkeypatch.setattr(module, "FULL_BYTES", FULL)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import zmq
 
+import kernelet.runtime.sending
 import kernelet.runtime.sockets
-import kernelet.runtime.wire
 from kernelet.protocol.codec import Codec
 from kernelet.protocol.message import Parent
 
@@ -210,7 +210,7 @@ def test_timers_are_called_in_the_order_of_their_time(running: Rig) -> None:
 def test_captured_descriptors_are_not_read_while_too_much_waits(
     few_messages: None, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernelet.runtime.wire, "FULL_BYTES", 1 << 16)
+    monkeypatch.setattr(kernelet.runtime.sending, "FULL_BYTES", 1 << 16)
     chunk = b"x" * 4096
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -255,7 +255,7 @@ def stalled(rig: Rig, log: Any, reading: zmq.Socket[bytes]) -> None:
 def test_a_subscriber_that_stalls_does_not_stop_the_kernel(
     running: Rig, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
-    monkeypatch.setattr(kernelet.runtime.wire, "STALL_S", 0.05)
+    monkeypatch.setattr(kernelet.runtime.sending, "STALL_S", 0.05)
     reading = running.subscriber(rcvhwm=0)
     stalled(running, log, reading)
     empty = threading.Event()
@@ -272,7 +272,7 @@ def test_a_subscriber_that_stalls_does_not_stop_the_kernel(
 def test_a_subscriber_that_stalls_costs_the_others_nothing(
     running: Rig, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
-    monkeypatch.setattr(kernelet.runtime.wire, "STALL_S", 0.05)
+    monkeypatch.setattr(kernelet.runtime.sending, "STALL_S", 0.05)
     reading = running.subscriber(rcvhwm=0)
     stalled(running, log, reading)
     publisher = threading.Thread(
@@ -318,3 +318,30 @@ def test_the_heartbeat_beats_while_the_wire_runs(running: Rig) -> None:
     asker = running._connect(zmq.REQ, running._connection.endpoint("hb"))
     asker.send(b"ping")
     assert asker.recv() == b"ping"
+
+
+def test_a_reply_does_not_wait_for_a_subscriber_that_takes_nothing(running: Rig) -> None:
+    """And what it then takes is in order, with the last word on the request at its end."""
+    subscriber = running.subscriber(rcvhwm=1, rcvbuf=4096)
+    client = running.client("shell")
+    client.send_multipart(running.codec.encode("x_request", {}))
+    parent = running.requests.get(timeout=DEADLINE_S).parent({}, {})
+    count, large = 600, bytes(30_000)
+    for number in range(count):
+        running.wire.publish("x_output", {"number": number}, parent, buffers=[large])
+    running.wire.send("shell", "x_reply", {}, parent)
+    running.wire.publish("status", {"execution_state": "idle"}, parent)
+    assert running.received(client)[0] == "x_reply"
+    seen = [running.received(subscriber)[:2] for _ in range(count + 1)]
+    assert seen == [*(("x_output", {"number": n}) for n in range(count)), ("status", {"execution_state": "idle"})]
+
+
+def test_a_question_waits_for_its_client_to_connect(running: Rig) -> None:
+    client = running.client("shell", routing_id=b"early")
+    client.send_multipart(running.codec.encode("x_request", {}))
+    parent = running.requests.get(timeout=DEADLINE_S).parent({}, {})
+    running.wire.send("stdin", "input_request", {"prompt": "?"}, parent)
+    running.wire.send("shell", "x_reply", {}, parent)
+    assert running.received(client)[0] == "x_reply"  # the question was sent before it, and nobody was there
+    stdin = running.client("stdin", routing_id=b"early")
+    assert running.received(stdin)[:2] == ("input_request", {"prompt": "?"})

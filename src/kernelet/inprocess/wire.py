@@ -63,7 +63,7 @@ class InProcessWire(Outlet):
         }
         self._deliver(channel, [bytes(frame) for frame in frames[:start]], message)
 
-    def barrier(self, call: Callable[[], None]) -> None:
+    def barrier(self, call: Callable[[], None], waits: bool = False) -> None:
         call()
 
     def flush(self) -> None:

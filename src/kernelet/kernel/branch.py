@@ -47,7 +47,7 @@ class SilentOutlet(Outlet):
         """Nothing."""
         return {}
 
-    def barrier(self, call: Any) -> None:
+    def barrier(self, call: Any, waits: bool = False) -> None:
         """Nothing."""
 
     def flush(self) -> None:

@@ -39,9 +39,13 @@ class Frames(NamedTuple):
 
 
 class Barrier(NamedTuple):
-    """Something the wire does once all before it has left, and before anything behind it leaves."""
+    """Something the wire does once all before it has left, and before anything behind it leaves.
+
+    `waits`: it does so also for a subscriber that takes nothing.
+    """
 
     call: Callable[[], None]
+    waits: bool = False
 
 
 Item = Text | Frames | Barrier
@@ -100,6 +104,24 @@ class Outbox:
         self._items.appendleft(item)
         if not isinstance(item, Barrier):
             self.size += item.size
+
+    def take_past_iopub(self) -> list[Frames | Barrier]:
+        """Remove and return what need not wait behind messages for subscribers: replies, and most barriers."""
+        taken: list[Frames | Barrier] = []
+        kept: deque[Item] = deque()
+        while self._items:
+            item = self._items.popleft()
+            if isinstance(item, Barrier) and item.waits:
+                kept.append(item)
+                break
+            if isinstance(item, Barrier) or (isinstance(item, Frames) and item.channel != "iopub"):
+                taken.append(item)
+                self.size -= item.size if isinstance(item, Frames) else 0
+            else:
+                kept.append(item)
+        kept.extend(self._items)
+        self._items = kept
+        return taken
 
     def deadline(self) -> float | None:
         """Return when held text must leave, 0.0 when something may leave now, None when nothing waits."""

@@ -106,7 +106,7 @@ class ChildOutlet(Outlet):
             raise EOFError("a forked child cannot ask for input")
         leave()
 
-    def barrier(self, call: Callable[[], None]) -> None:
+    def barrier(self, call: Callable[[], None], waits: bool = False) -> None:
         """Nothing: there is no wire thread that would call it."""
 
     def flush(self) -> None:

@@ -15,6 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _SHIELDED = (
     "kernelet.protocol.",
     "kernelet.runtime.wire",
+    "kernelet.runtime.sending",
     "kernelet.runtime.outlet",
     "kernelet.runtime.capture",
 )

@@ -101,10 +101,13 @@ class Outlet:
         """Queue frames that are already signed (for code that brings its own session). Any thread."""
         self._put(channel, list(frames), False)
 
-    def barrier(self, call: Callable[[], None]) -> None:
-        """Call `call` in the wire thread after all that is queued has left and before anything queued later does."""
+    def barrier(self, call: Callable[[], None], waits: bool = False) -> None:
+        """Call `call` in the wire thread after all that is queued has left and before anything queued later does.
+
+        Unless it `waits`, not after what a subscriber does not take.
+        """
         with self._lock:
-            self._outbox.put(Barrier(call))
+            self._outbox.put(Barrier(call, waits))
             self._wake()
 
     def remind(self, delay_s: float, call: Callable[[], None]) -> None:

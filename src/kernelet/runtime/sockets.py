@@ -74,6 +74,8 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], name: SocketName, connectio
         # A ROUTER at its high-water mark drops silently; replies were asked for, so they are never dropped.
         socket.sndhwm = 0
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if name == "stdin":  # the wire wants to know when it asks a client that is not connected there yet
+            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     if connection.curve:
         socket.curve_publickey, socket.curve_secretkey = connection.curve
         socket.curve_server = True

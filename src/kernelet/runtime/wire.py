@@ -15,29 +15,24 @@ from typing import Any, cast
 
 import zmq
 
-from ..protocol.codec import Codec, MalformedMessage, clean_text
+from ..protocol.codec import Codec, MalformedMessage
 from ..protocol.message import Buffer, Channel, Message
-from ..protocol.outbox import Barrier, Frames, Text
+from ..protocol.outbox import Frames
 from .log import Log
-from .outlet import FULL_BYTES, NEVER, Outlet
+from .outlet import NEVER
+from .sending import Sending
 from .sockets import Heartbeat, Sockets, mark_service_thread, wake_pair
 
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
 LOOK_AGAIN_S = 0.004
-# A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
-STALL_S = 20.0
-# Beside a stalled subscriber every message waits this long: time for those who read to make room for it.
-STALLED_PATIENCE_S = 0.002
 # Thousands of queued requests are read in this time.
 RECEIVE_ALL_S = 0.25
-_COPY_BELOW = 1 << 16
 _RECEIVE_AT_MOST = 256
-_SEND_AT_MOST = 256
 
 Receiver = Callable[[Message], None]
 
 
-class Wire(Outlet):
+class Wire(Sending):
     """Owns the sockets from `start` on; `receive` gets every verified message, `subscribed` hears of subscriptions."""
 
     def __init__(
@@ -46,22 +41,14 @@ class Wire(Outlet):
         thread = threading.Thread(target=self._run, name="kernelet-wire", daemon=True)
         mark_service_thread(thread)
         self._wake_r, wake_w = wake_pair()
-        super().__init__(codec, thread, wake_w)
-        self.log = log
-        self.sockets = sockets
+        super().__init__(codec, thread, wake_w, sockets, log)
         self._receive = receive
         self._subscribed = subscribed
-        self._iopub = sockets.by_name["iopub"]
         self._inbound: dict[zmq.Socket[bytes], Channel] = {
             sockets.by_name["control"]: "control",
             sockets.by_name["shell"]: "shell",
             sockets.by_name["stdin"]: "stdin",
         }
-        self._poller = zmq.Poller()
-        self._fds: dict[int, Callable[[], None]] = {}
-        self._paused: set[int] = set()
-        self._blocked_since: float | None = None
-        self._stalled = False
         self._expecting = False
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
@@ -70,11 +57,6 @@ class Wire(Outlet):
         self._heartbeat = Heartbeat(sockets.by_name["hb"])
         # Called when this thread cannot go on.
         self.broken: Callable[[], None] = lambda: os._exit(70)
-
-    def watch(self, fd: int, ready: Callable[[], None]) -> None:
-        """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
-        self._fds[fd] = ready
-        self._poller.register(fd, zmq.POLLIN)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Call `call` in the wire thread, `delay_s` from now. Wire thread only."""
@@ -88,12 +70,6 @@ class Wire(Outlet):
         with self._lock:
             self._reminders.append((time.monotonic() + delay_s, call))
 
-    def unwatch(self, fd: int) -> None:
-        """Stop watching `fd`. Wire thread only."""
-        if self._fds.pop(fd, None) and fd not in self._paused:
-            self._poller.unregister(fd)
-        self._paused.discard(fd)
-
     def start(self) -> None:
         """Start the wire and the heartbeat."""
         for socket in self._inbound:
@@ -105,7 +81,7 @@ class Wire(Outlet):
 
     def stop(self, timeout_s: float) -> None:
         """Send all that is queued, close the sockets, and wait for that at most `timeout_s`."""
-        self.barrier(self._stop)
+        self.barrier(self._stop, waits=True)
         if threading.current_thread() is not self.thread:
             self.thread.join(timeout_s)
 
@@ -202,72 +178,6 @@ class Wire(Outlet):
                 with self._lock:
                     self._outbox.put_back(Frames("iopub", welcome, sum(map(len, welcome))))
             self._subscribed()
-
-    def _drain(self) -> None:
-        for _ in range(_SEND_AT_MOST):  # then look at what came in: a flood of output must not starve requests
-            if self._stopped:
-                break
-            with self._lock:
-                item = self._outbox.take(time.monotonic())
-            if item is None:
-                break
-            if isinstance(item, Barrier):
-                item.call()
-            elif not self._send(item):
-                with self._lock:
-                    self._outbox.put_back(item)
-                break
-            else:
-                self._blocked_since = None
-        with self._lock:
-            roomy = self._outbox.size <= FULL_BYTES // 2
-            if roomy:
-                self._admit()
-        self._pause_fds(not roomy)
-
-    def _send(self, item: Text | Frames) -> bool:
-        """Send one item; False when a subscriber's queue is full and we still wait for it."""
-        if isinstance(item, Text):
-            channel: Channel = "iopub"
-            content = {"name": item.name, "text": clean_text("".join(item.parts))}
-            frames = [f"stream.{item.name}".encode(), *self.codec.encode("stream", content, item.parent.raw)]
-            size = item.size
-        else:
-            channel, frames, size = item.channel, item.frames, item.size
-        socket = self.sockets.by_name[channel]
-        try:
-            socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
-            self._stalled = False
-            if channel == "iopub":
-                self.recent.keep(frames, size)
-            return True
-        except zmq.Again:
-            now = time.monotonic()
-            self._blocked_since = self._blocked_since or now
-            if channel != "iopub" or now - self._blocked_since < (STALLED_PATIENCE_S if self._stalled else STALL_S):
-                return False
-            if not self._stalled:
-                self._stalled = True
-                self.log("warning", f"a subscriber took nothing for {STALL_S:g} s; it loses messages from now on")
-            self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
-            socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
-            self._iopub.setsockopt(zmq.XPUB_NODROP, 1)
-            self.recent.keep(frames, size)
-            return True
-        except zmq.ZMQError as error:
-            # EHOSTUNREACH and its kin: the client is gone, and with it whoever wanted this.
-            self.log("warning", f"could not send on {channel}: {error.strerror}")
-            return True
-
-    def _pause_fds(self, pause: bool) -> None:
-        """Stop reading captured descriptors while the outbox is full: their writers then wait on the pipe."""
-        for fd in self._fds:
-            if pause and fd not in self._paused:
-                self._poller.unregister(fd)
-                self._paused.add(fd)
-            elif not pause and fd in self._paused:
-                self._poller.register(fd, zmq.POLLIN)
-                self._paused.discard(fd)
 
     def _stop(self) -> None:
         with self._lock:
