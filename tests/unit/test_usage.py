@@ -91,6 +91,7 @@ def test_the_memory_of_the_host_adds_up(no_cgroup: Path) -> None:
     assert told["used"] == told["total"] - told["available"]
     assert 0 <= told["free"] <= told["available"] <= told["total"]
     assert 0 <= told["percent"] <= 100
+    assert 0 < told["active"] + told["inactive"] < told["total"]
     assert set(told) >= set(psutil.virtual_memory()._fields)
 
 
