@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from types import FrameType, SimpleNamespace
 from typing import Any, cast
 
-from kernelet.ipython.debug_stops import Stops
+import pytest
+
+from kernelet.ipython.debug_stops import Stops, _is_ours
 
 
 def frame_in(*modules: str) -> FrameType:
@@ -34,6 +37,25 @@ def test_expression_that_is_evaluated_while_the_thread_stands_is_interrupted_its
     assert not stops._hold(threading.get_ident(), frame_in("pydevd", "__main__"))
     assert not stops._hold(threading.get_ident(), None)
     assert not stops._hold(None, None)
+
+
+@pytest.mark.parametrize(
+    "frames, ours",
+    [
+        ([("kernelet.runtime.insist", "kernelet.py")], True),
+        ([("kernelet.protocol.codec", "kernelet.py"), ("json", json.__file__)], True),
+        ([("kernelet.ipython.display", "kernelet.py"), ("__main__", "cell.py")], False),
+        ([("kernelet.ipython.shell", "kernelet.py"), ("__main__", "cell.py"), ("json", json.__file__)], False),
+        ([("json", json.__file__)], False),
+    ],
+)
+def test_no_thread_is_stopped_in_the_kernels_own_code(frames: list[tuple[str, str]], ours: bool) -> None:
+    """It may hold a lock that the kernel needs to go on: the interrupt's handler stood like that."""
+    frame = None
+    for name, file in frames:
+        code = SimpleNamespace(co_filename=file)
+        frame = SimpleNamespace(f_globals={"__name__": name}, f_code=code, f_back=frame)
+    assert _is_ours(cast("FrameType", frame)) is ours
 
 
 def test_step_out_of_a_cell_is_forgotten() -> None:

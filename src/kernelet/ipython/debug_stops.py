@@ -6,7 +6,9 @@ that the thread still stands (ipykernel#821): so an interrupt lets the thread go
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -17,6 +19,8 @@ from ..runtime.interrupt import Interrupts
 _DEBUGGER = ("pydevd", "_pydevd", "_pydev_")
 _WAITING = ("threading", "queue", "contextlib")
 _LOOK_DEPTH = 8
+# The standard library, by its files.
+_LIBRARY = (f"{sysconfig.get_path('stdlib')}{os.sep}", "<frozen ")
 # Before sys.monitoring (Python 3.12), a debugger is a trace function, which costs time in every line of every thread.
 _TRACES = sys.version_info < (3, 12)
 # pydevd's, where a thread is not being stepped.
@@ -48,11 +52,13 @@ class Stops:
         self._debugger = debugger
         wait = debugger.do_wait_suspend
 
-        def do_wait_suspend(*args: Any, **kwargs: Any) -> Any:
+        def do_wait_suspend(thread: Any, frame: FrameType, *args: Any, **kwargs: Any) -> Any:
+            if _is_ours(frame):  # may hold a lock that the kernel needs to go on: it stops when it is back
+                return False
             ident = threading.get_ident()
             self._stopped.add(ident)
             try:
-                result = wait(*args, **kwargs)
+                result = wait(thread, frame, *args, **kwargs)
             finally:
                 self._stopped.discard(ident)
             if ident in self._interrupted:
@@ -107,6 +113,18 @@ class Stops:
         import pydevd
 
         pydevd.settrace(suspend=True, trace_only_current_thread=True, patch_multiprocessing=False, stop_at_frame=frame)
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    """Whether this is the kernel's code, or the standard library's called by it, and not the user's called by that."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("kernelet."):
+            return True
+        file = frame.f_code.co_filename
+        if not file.startswith(_LIBRARY) or "site-packages" in file:
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _stop_tracing(*_: object) -> None:
