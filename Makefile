@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test check lint types bench cov soak features client-suites clean
+.PHONY: help run lab test check lint types bench bench-service cov soak features client-suites clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make check  lint, types and test: what has to pass before a commit"
 	@echo "make bench  measure kernelet beside other kernels"
+	@echo "make bench-service  measure the service beside a plain one"
 	@echo "make features       ask every kernel for every feature, and print the table"
 	@echo "make client-suites  run the test suites of nbclient and jupyter_client on kernelet"
 	@echo "make cov    run the tests and show the lines they missed"
@@ -40,6 +41,9 @@ lint: $(VENV)/has-dev
 
 types: $(VENV)/has-dev
 	$(BIN)/mypy
+
+bench-service: $(VENV)/has-bench
+	$(BIN)/python benchmarks/service.py
 
 bench: $(VENV)/has-bench
 	$(BIN)/python benchmarks/peers.py

@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -118,7 +119,7 @@ class Incarnation:
         return await asyncio.shield(self._birth)
 
     def _bear(self, predecessor: Kernel | None) -> None:
-        self._birth = asyncio.create_task(self._start(predecessor), name=f"birth of {self.request.session_id}")
+        self._birth = asyncio.create_task(self._start(predecessor), context=Context())
         self._birth.add_done_callback(lambda birth: birth.cancelled() or birth.exception())
 
     async def _start(self, predecessor: Kernel | None) -> Kernel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from kernelet.service.errors import Conflict, TooMany
@@ -27,7 +28,8 @@ class Turns(Generic[Job]):
 
     def open(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._work(), name=self._name)
+        # In no request's context: its id would stand in the logs of all that come later.
+        self._task = asyncio.create_task(self._work(), name=self._name, context=Context())
 
     async def close(self) -> None:
         """Stop, in the middle of a job if need be."""

@@ -23,7 +23,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from kernelet.launch import spec
 from kernelet.launch.provisioner import ZygoteProvisioner
 from kernelet.service.backends.backend import Kernel, KernelRequest, Listener
-from kernelet.service.backends.processes import MARK, kill_tree
+from kernelet.service.backends.processes import MARK, kill_tree, started_at
 from kernelet.service.backends.readiness import Readiness
 from kernelet.service.errors import NotFound, Unavailable
 from kernelet.service.settings import Settings
@@ -54,6 +54,7 @@ class LocalKernel:
         client.start_channels(hb=False)
         self._client = client
         self._listener: Listener = lambda channel, message: None
+        self._born = started_at(self.pid)
         self._dead = asyncio.Event()
         self._killing: asyncio.Task[None] | None = None
         self._tasks = [asyncio.create_task(self._read(channel)) for channel in CHANNELS]
@@ -94,7 +95,7 @@ class LocalKernel:
         await self.kill()
 
     async def _kill(self) -> None:
-        await asyncio.to_thread(kill_tree, self.pid, self.kernel_id)
+        await asyncio.to_thread(kill_tree, self.pid, self.kernel_id, self._born)
         # The zygote or jupyter_client may know more about it than its pid.
         if self._provisioner.has_process and not self.gone.done():
             with contextlib.suppress(OSError):
@@ -127,7 +128,8 @@ class LocalKernel:
     async def _watch(self) -> None:
         """Wait for the death of the process without polling, where the system allows it."""
         await _death_of(self.pid, self._manager, self._dead)
-        await asyncio.sleep(_LAST_WORDS_S)
+        if self._killing is None:
+            await asyncio.sleep(_LAST_WORDS_S)
         status = await self._provisioner.poll() if self._provisioner.has_process else None
         self.gone.set_result(status)
 

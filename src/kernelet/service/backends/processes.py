@@ -15,15 +15,25 @@ MARK = "KERNELET_KERNEL_ID"
 _PATIENCE_S = 3.0
 
 
-def kill_tree(pid: int | None, kernel_id: str) -> None:
+def started_at(pid: int | None) -> int:
+    """Return when a process started, in clock ticks since the machine did; 0 when that is not known."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except OSError:
+        return 0
+
+
+def kill_tree(pid: int | None, kernel_id: str, since: int = 0) -> None:
     """Kill the kernel `pid` with its descendants, its process group, its session, and all that bear its mark.
 
+    `since` is when it started: nothing older is looked at.
     Repeated until none is left, since a process may fork while others are killed.
     """
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         # Before the group is killed: a child that left it is found only while its parents live.
-        found = _descendants(pid) | _marked(pid, kernel_id)
+        found = _descendants(pid) | _marked(pid, kernel_id, since)
         if pid is not None:
             _signal_group(pid)
         for one in found:
@@ -44,7 +54,7 @@ def _descendants(pid: int | None) -> set[int]:
         return set()
 
 
-def _marked(pid: int | None, kernel_id: str) -> set[int]:
+def _marked(pid: int | None, kernel_id: str, since: int) -> set[int]:
     """Return the processes of the kernel's session, and those with its mark (Linux only)."""
     if sys.platform != "linux":
         return set()
@@ -54,10 +64,13 @@ def _marked(pid: int | None, kernel_id: str) -> set[int]:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+            state, session = fields[0], fields[3]
+            if int(fields[19]) < since:
+                continue
             with open(f"/proc/{name}/environ", "rb") as file:
                 belongs = mark in b"\0" + file.read()
-            with open(f"/proc/{name}/stat", "rb") as file:
-                state, _parent, _group, session = file.read().rpartition(b")")[2].split()[:4]
         except OSError:  # gone, or somebody else's
             continue
         if state not in (b"Z", b"X") and (belongs or int(session) == pid):

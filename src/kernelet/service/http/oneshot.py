@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.background import BackgroundTask
 
 from kernelet.service.execution import Options
 from kernelet.service.http.dependencies import EngineNow, checked
@@ -41,4 +42,7 @@ async def execute(body: OneShotRequest, request: Request, engine: EngineNow) -> 
         if mime := wanted(request):
             return stream(session, execution, mime, go_on=False, holder=stack.pop_all())
         result = await outcome(request, session, execution, go_on=False)
-        return plain(result, sessionId=session.id)
+        answer = plain(result, sessionId=session.id)
+        # The client need not wait until the kernel is gone; its place is free only then.
+        answer.background = BackgroundTask(stack.pop_all().aclose)
+        return answer
