@@ -22,7 +22,7 @@ ALLOWED["inprocess"] = frozenset({"inprocess", *FLOORS})
 ALLOWED["launch"] = frozenset({"launch", "protocol"})
 ALLOWED["service"] = frozenset({"service", "protocol", "launch"})
 
-HEAVY = frozenset({"jupyter_client", "tornado", "fastapi", "psutil"})
+HEAVY = frozenset({"jupyter_client", "tornado", "fastapi", "psutil", "pydantic", "uvicorn", "httpx", "websockets"})
 """What `python -m kernelet -f conn.json` never imports."""
 
 FORBIDDEN = {
