@@ -368,3 +368,17 @@ def test_a_timeout_that_means_nothing_is_refused(run: Run) -> None:
 
 def test_options_have_defaults() -> None:
     assert Options() == Options(timeout=None, envs={}, restart=False)
+
+
+def test_the_backend_is_ready_once_the_zygote_has_what_it_imports(start_engine: Callable[..., Sync]) -> None:
+    sync = start_engine(preload=["wave"])
+    backend = sync.engine.backend
+
+    async def warm() -> None:
+        while not await backend.ready():  # noqa: ASYNC110  # a probe asks, too
+            await asyncio.sleep(0.01)
+
+    assert not sync(backend.ready())
+    sync(warm())
+    result = sync(sync.engine.run("import sys; 'wave' in sys.modules"))
+    assert text(result) == "True"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -17,12 +18,19 @@ REFUSALS = {501, 503}
 """Documented, and right: isolation that this machine does not allow."""
 
 
-def test_no_call_is_a_server_error(serve: Callable[..., Served]) -> None:
+def test_no_call_is_a_server_error(serve: Callable[..., Served], tmp_path: Path) -> None:
     need_module("schemathesis")
     import schemathesis
 
     # Made-up code must not be let run for long, nor made-up sessions fill the machine.
-    served = serve(max_sessions=4, timeout_max=2.0, timeout_default=1.0, timeout_oneshot=1.0)
+    served = serve(
+        max_sessions=4,
+        timeout_max=2.0,
+        timeout_default=1.0,
+        timeout_oneshot=1.0,
+        stdlib_path=tmp_path / "stdlib.py",
+        snapshot_dir=tmp_path,
+    )
     served.client.post("/v1/sessions", json={"session_id": "analysis"})
     headers = {"Authorization": f"Bearer {TOKEN}"}
     schema = schemathesis.openapi.from_dict(served.client.get("/openapi.json").json())

@@ -25,7 +25,7 @@ from kernelet.launch.provisioner import ZygoteProvisioner
 from kernelet.service.backends.backend import Kernel, KernelRequest, Listener
 from kernelet.service.backends.processes import MARK, kill_tree, started_at
 from kernelet.service.backends.readiness import Readiness
-from kernelet.service.errors import NotFound, Unavailable
+from kernelet.service.errors import NotFound, ServiceError, Unavailable
 from kernelet.service.settings import Settings
 
 logger = logging.getLogger("kernelet.service")
@@ -164,6 +164,7 @@ class LocalBackend:
         self._settings = settings
         self._folder: Path | None = None
         self._kernels: set[LocalKernel] = set()
+        self._warming: asyncio.Task[None] | None = None
         self._preload = [name for name in settings.preload if importlib.util.find_spec(name.partition(".")[0])]
         # One for all: each context has a thread and descriptors of its own.
         self._context = AsyncKernelManager().context
@@ -171,9 +172,22 @@ class LocalBackend:
     async def open(self) -> None:
         """Make the private folder of the sockets. Its name is short: a socket's path has 107 bytes at most."""
         self._folder = Path(tempfile.mkdtemp(prefix="kernelet-"))
+        if self._settings.zygote and self._preload:
+            # The first kernel waits for the zygote's imports, seconds with pandas: nobody's, rather than a client's.
+            self._warming = asyncio.create_task(self._warm_up(), name="warm-up")
+
+    async def _warm_up(self) -> None:
+        try:
+            kernel = await self.start(KernelRequest("warm-up"))
+            await kernel.kill()
+        except ServiceError as error:
+            logger.warning("no kernel could be started ahead of time: %s", error)
 
     async def close(self) -> None:
         """Kill what is left and remove the folder."""
+        if self._warming:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
         await asyncio.gather(*(kernel.kill() for kernel in list(self._kernels)))
         self._kernels.clear()
         if self._folder is not None:
@@ -181,8 +195,8 @@ class LocalBackend:
         self._context.destroy(linger=0)
 
     async def ready(self) -> bool:
-        """Tell whether kernels can be started: the service is open."""
-        return self._folder is not None
+        """Tell whether kernels can be started at once: the service is open, and the zygote has what it imports."""
+        return self._folder is not None and (self._warming is None or self._warming.done())
 
     async def start(self, request: KernelRequest) -> Kernel:
         """Start a kernel and wait until it answers."""
