@@ -188,11 +188,11 @@ def test_the_caps_on_sessions_and_one_shots_hold(start_engine: Callable[..., Syn
         sync.session("another")
 
     async def crowd() -> list[Any]:
-        runs = [sync.engine.run("1") for _ in range(20)]
+        runs = [sync.engine.run("1") for _ in range(1000)]
         return await asyncio.gather(*runs, return_exceptions=True)
 
     ended = sync(crowd())
-    assert sum(isinstance(one, TooMany) for one in ended) == 19
+    assert sum(isinstance(one, TooMany) for one in ended) == 999
     assert [one.status for one in ended if isinstance(one, ExecutionResult)] == ["ok"]
 
 
