@@ -36,7 +36,8 @@ _STREAMS: dict[str, Any] = {
 async def create(body: CreateRequest, engine: EngineNow) -> SessionInfo:
     """Start a session: an interpreter whose variables last from call to call."""
     session = await engine.create(body.session_id, body.options())
-    return SessionInfo(**await stats(session))
+    # A new kernel takes tens of milliseconds for its first question, and has no variables.
+    return SessionInfo(**await stats(session, ask=False))
 
 
 @router.get("", responses=responses())
