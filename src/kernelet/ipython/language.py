@@ -28,6 +28,7 @@ from ..runtime.thread_parents import ThreadParents
 from . import aliases, aside, faults
 from .app import IPKernelApp
 from .c_stdout import CStdout
+from .cell_arguments import cell_arguments
 from .comms import CommManager
 from .completions import complete
 from .facade import IPythonKernel
@@ -152,10 +153,7 @@ class IPythonLanguage:
     def _run(self, code: str, store_history: bool, silent: bool, metadata: dict[str, Any]) -> ExecutionResult:
         # Looked up at each call: VS Code and others replace it on the instance.
         run_cell = self.shell.run_cell
-        keywords: dict[str, Any] = {"store_history": store_history, "silent": silent}
-        cell_id = metadata.get("cellId")
-        if cell_id is not None:
-            keywords["cell_id"] = cell_id
+        keywords = {"store_history": store_history, "silent": silent, **cell_arguments(self.shell, metadata)}
         parking, context = self._where()
         run = parking.call
         if self.awaits(code):

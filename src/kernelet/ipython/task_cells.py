@@ -19,6 +19,7 @@ from ..protocol.message import Content
 from ..runtime.attribution import PARENT
 from ..runtime.awaiting import AwaitingCell
 from ..runtime.deadline import DEADLINE
+from .cell_arguments import cell_arguments
 from .shared import CELL, TaskCell
 from .streams import flush_foreign_streams
 
@@ -90,9 +91,8 @@ class RunningTask:
             transformed = shell.transform_cell(code)
         except Exception:  # noqa: BLE001  # a transformer's error: shown by run_cell_async
             transformed, failed = code, sys.exc_info()
-        keywords: dict[str, Any] = {"store_history": self._store, "silent": self._silent}
-        if "cellId" in self._request.metadata:
-            keywords["cell_id"] = self._request.metadata["cellId"]
+        arguments = cell_arguments(shell, self._request.metadata)
+        keywords = {"store_history": self._store, "silent": self._silent, **arguments}
         result = None
         try:
             result = await shell.run_cell_async(
