@@ -257,3 +257,36 @@ def test_widgets_of_two_subshells_keep_their_own_order(kernel: Frontend, widget:
     assert [n for n in seen if n < 100] == list(range(31))
     assert [n for n in seen if n >= 100] == list(range(100, 130))
     kernel.request("delete_subshell_request", {"subshell_id": other_id}, "control")
+
+
+@pytest.mark.better_than_ipykernel("the subshell knows no such comm")
+def test_a_message_over_a_subshell_waits_for_its_comm_that_main_is_to_open(kernel: Frontend, widget: Widget) -> None:
+    """Two clients, or a front end that makes its subshell late: the comm_open names none, and waits behind a cell."""
+    cell = begin(kernel, BLOCKED)
+    kernel.until_idle(widget.send(1))
+    known, widget.comm_id = widget.comm_id, uuid.uuid4().hex
+    opened = kernel.send("comm_open", {"comm_id": widget.comm_id, "target_name": "echo", "data": {}})
+    early = widget.send(2)
+    new, widget.comm_id = widget.comm_id, known
+    behind = widget.send(3)
+    # The subshell is free, and has had time to take them.
+    for _ in range(3):
+        kernel.execute("time.sleep(0.05)", subshell_id=widget.subshell)
+    opener = kernel.request("create_subshell_request", channel="control").content["subshell_id"]
+    kernel.execute("gate.set()", subshell_id=opener)
+    kernel.result(cell)
+    for msg_id in (opened, early, behind):
+        kernel.until_idle(msg_id)
+    assert widget.seen() == [(1, "subshell"), ("open", "main"), (2, "main"), (3, "main")]
+    for comm_id in (new, known):
+        kernel.until_idle(kernel.send("comm_close", {"comm_id": comm_id, "data": {}}))
+    kernel.request("delete_subshell_request", {"subshell_id": opener}, "control")
+
+
+def test_a_message_for_another_comm_does_not_wait(kernel: Frontend, widget: Widget) -> None:
+    cell = begin(kernel, BLOCKED)
+    opened = kernel.send("comm_open", {"comm_id": uuid.uuid4().hex, "target_name": "echo", "data": {}})
+    kernel.until_idle(widget.send(1, **{"open gate": True}))
+    kernel.result(cell)
+    kernel.until_idle(opened)
+    assert widget.seen() == [(1, "subshell"), ("open", "main")]

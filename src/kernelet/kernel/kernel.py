@@ -267,9 +267,9 @@ class Kernel:
         if second is None:
             self._assistant().post(offer)
             self.wire.call_later(ASSISTANT_BUDGET_S, lambda: self._offer_again(offer, first, second))
-        elif running is not None and running.header["msg_type"] == "execute_request":
+        elif running is not None and running.header["msg_type"] == "execute_request" and not first.opens_first(offer):
             second.post(offer)
-        else:  # main handles comm messages: this one waits for its turn, so that they never run at the same time
+        else:  # main handles comm messages, or is to open this comm: never two at the same time, none before its comm
             self.wire.call_later(PATIENCE_S, lambda: self._offer_again(offer, first, second))
 
     def _assistant(self) -> Lane:

@@ -68,6 +68,12 @@ class Offer:
         with self._turns.lock:
             self._turns.running -= 1
 
+    def up_to_here(self) -> list[Message]:
+        """Return what whoever takes this one has to handle: the open offers before it, and its own. Any thread."""
+        with self._turns.lock:
+            waiting = list(self._turns.open)
+        return [one.message for one in waiting[: waiting.index(self) + 1]] if self in waiting else []
+
 
 class Fence:
     """Marks in an inbox the end of what had arrived when a cell failed: requests before it are aborted."""
@@ -117,6 +123,13 @@ class Lane:
     def busy(self) -> bool:
         """Whether something is handled or waits to be. Any thread; true a moment ago is all that it can say."""
         return self.running is not None or bool(self._inbox)
+
+    def opens_first(self, offer: Offer) -> bool:
+        """Whether a comm that an offer needs is opened by a message that waits here, before it. Any thread."""
+        waiting = list(self._inbox)
+        before = waiting[: waiting.index(offer)] if offer in waiting else []
+        opened = {_comm_id(job) for job in before if isinstance(job, Message) and job.msg_type == "comm_open"}
+        return bool(opened) and any(_comm_id(message) in opened for message in offer.up_to_here())
 
     def end(self) -> None:
         """Let `run` return once the job that it handles now is done; what is queued behind it is not handled."""
@@ -221,6 +234,16 @@ class Lane:
             return self._inbox.popleft()
         except IndexError:  # woken early, or handed over
             return None
+
+
+def _comm_id(message: Message) -> object:
+    """Return the comm that a message speaks of; what a client sent may be anything."""
+    try:
+        content = message.loads(message.content_raw)
+    except ValueError:
+        return None
+    comm_id = content.get("comm_id") if isinstance(content, dict) else None
+    return comm_id if isinstance(comm_id, str) else None
 
 
 def _served_while_awaiting(job: Job) -> bool:
