@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 import warnings
 from typing import Any
 
@@ -36,9 +38,14 @@ def _completions(shell: InteractiveShell, code: str, cursor: int) -> list[Comple
     Not `provisionalcompleter()`: it saves and restores the process's warning filters, and so does what it finds when a
     cell in another thread changes them at the same time. An added filter harms nobody; one taken away is added again.
     """
+    completer: Any = shell.Completer
+    if threading.current_thread() is not threading.main_thread():
+        # It keeps the line that it completes in its attributes, and a cell or main may complete at the same time. The
+        # copy shares everything that user code has set.
+        completer = copy.copy(completer)
     while True:
         warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
         try:
-            return list(shell.Completer.completions(code, cursor))
+            return list(completer.completions(code, cursor))
         except ProvisionalCompleterWarning:
             continue
