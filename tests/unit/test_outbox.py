@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -209,6 +212,88 @@ def test_a_text_at_the_limit_says_that_it_may_leave_now() -> None:
     box = Outbox()
     box.put_text("stdout", ONE, "x" * MERGE_LIMIT_CHARS, 5.0)
     assert box.deadline() == 0.0
+
+
+def test_parts_that_are_appended_without_asking_leave_with_their_item_and_are_counted() -> None:
+    box = Outbox()
+    box.put_text("stdout", ONE, "a", 0.0)
+    growing = box.growing
+    assert growing is not None
+    growing.parts += ["bc", "d"]
+    box.put_text("stdout", ONE, "e", 0.0)
+    growing.parts.append("f")
+    box.put(frames(b"body"))
+    assert (growing.closed, box.growing, box.size) == (True, None, len("abcdef") + len(b"body"))
+    assert taken(box, 0.0).text == "abcdef"
+    box.take(0.0)
+    assert box.size == 0
+
+
+@pytest.mark.parametrize("closing", ["taken", "another stream", "a message"])
+def test_what_is_appended_too_late_is_said_once_in_an_item_of_its_own(closing: str) -> None:
+    box = Outbox()
+    box.put_text("stdout", ONE, "a", 0.0)
+    growing = box.growing
+    assert growing is not None
+    if closing == "taken":
+        assert box.take(HOLD_S) is growing
+    elif closing == "another stream":
+        box.put_text("stderr", ONE, "error", 0.0)
+    else:
+        box.put(frames())
+    assert growing.closed
+    growing.parts += ["b", "c"]  # two threads, each of which asks for rescue
+    assert box.rescue(growing, 1.0) == 1.0 + HOLD_S
+    assert box.rescue(growing, 1.0) is None
+    assert growing.text == "a"
+    while (item := box.take(2.0)) is not None:
+        last = item
+    assert isinstance(last, Text)
+    assert (last.name, last.parent, last.text, box.size) == ("stdout", ONE, "bc", 0)
+
+
+def test_threads_that_append_without_the_lock_lose_nothing_and_repeat_nothing() -> None:
+    box, lock, said, ended = Outbox(), threading.Lock(), list[str](), threading.Event()
+
+    def write(letter: str) -> None:
+        growing = None
+        for number in range(10_000):
+            if growing is None or len(growing.parts) >= growing.limit:
+                with lock:
+                    box.put_text("stdout", ONE, f"{letter}{number} ", 0.0)
+                    growing = box.growing
+                continue
+            growing.parts.append(f"{letter}{number} ")
+            if growing.closed:
+                with lock:
+                    box.rescue(growing, 0.0)
+                growing = None
+
+    def take() -> None:
+        while not ended.is_set() or len(box):
+            with lock:
+                item = box.take(1.0)
+            if item is not None:
+                assert isinstance(item, Text)
+                said.append(item.text)
+
+    writers = [threading.Thread(target=write, args=(letter,)) for letter in "abc"]
+    taker = threading.Thread(target=take)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in (taker, *writers):
+            thread.start()
+        for writer in writers:
+            writer.join()
+        ended.set()
+        taker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    words = "".join(said).split()
+    for letter in "abc":
+        assert [word for word in words if word[0] == letter] == [f"{letter}{number}" for number in range(10_000)]
+    assert (len(words), box.size) == (30_000, 0)
 
 
 def test_what_is_put_back_is_taken_again_first() -> None:

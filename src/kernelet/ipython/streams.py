@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from ..protocol.outbox import SHORT_CHARS, Text
+from ..runtime.attribution import PARENT
 from .hooks import Hook, Hooked, Hooks, Parented
 from .session import Session
 from .sockets import IOPubThread
@@ -56,12 +58,16 @@ class OutStream(io.TextIOBase, Parented, Hooked):
         self.session = session
         self.pub_thread: IOPubThread = pub_thread
         self.host = host
+        self._capture = host.capture
         self.topic = b"stream." + name.encode()
         self.echo = echo
         self._outside = outside
         self._name = name
         self._fd = fd
         self._tty = isatty
+        # What the last write went into, as long as the next may join it with nothing but an append. None where
+        # writing means more: an echo, hooks, a program outside, a forked child.
+        self._growing: Text | None = None
         self._partial = ""  # in a forked child: the line that has no end yet
         self._forked = False
         self._hooks = Hooks()
@@ -74,6 +80,7 @@ class OutStream(io.TextIOBase, Parented, Hooked):
 
     def register_hook(self, hook: Hook) -> None:
         self._hooked = True
+        self._growing = None
         super().register_hook(hook)
 
     @property
@@ -107,6 +114,25 @@ class OutStream(io.TextIOBase, Parented, Hooked):
 
         Waits while more than 32 MiB are queued. Raises TypeError for anything but text, ValueError when closed.
         """
+        growing = self._growing
+        if (
+            growing is not None
+            and type(text) is str
+            and (size := len(text)) <= SHORT_CHARS
+            and len(growing.parts) < growing.limit
+            and PARENT.get() is growing.parent
+            and self.echo is None
+        ):
+            if text != "\n" and self._capture is not None:
+                self._capture.drain_if_written()
+            growing.parts.append(text)
+            if growing.closed:
+                self._growing = None
+                self.host.wire.rescue(growing)
+            return size
+        return self._write(text)
+
+    def _write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self.closed:
@@ -117,12 +143,13 @@ class OutStream(io.TextIOBase, Parented, Hooked):
             self._write_in_child(text)
         elif text:
             # What C code or a child wrote since the last write comes first. Not between print's text and its end.
-            if text != "\n" and self.host.capture is not None:
-                self.host.capture.drain_if_written()
+            if text != "\n" and self._capture is not None:
+                self._capture.drain_if_written()
             if self._hooked and self._hooks.functions:
                 self._write_through_hooks(text)
             else:
-                self.host.wire.write(self._name, self.host.attribution.current(), text)
+                growing = self.host.wire.write(self._name, self.host.attribution.current(), text)
+                self._growing = None if self._hooked or self._outside is not None else growing
             if self.echo is not None:
                 self.echo.write(text)
         return len(text)
@@ -155,6 +182,7 @@ class OutStream(io.TextIOBase, Parented, Hooked):
 
     def _after_fork(self) -> None:
         self._forked = True
+        self._growing = None
         self._partial = ""
 
     def _write_in_child(self, text: str, flush: bool = False) -> None:

@@ -17,17 +17,41 @@ from .message import Buffer, Channel, Parent
 HOLD_S = 0.02
 # A text message stops growing here; above it JupyterLab's server counts one message per chunk rather than one forever.
 MERGE_LIMIT_CHARS = 1 << 20
+# So many short texts join an item without being counted: no more than MERGE_LIMIT_CHARS of them.
+SHORT_CHARS = 1 << 10
+UNCOUNTED = MERGE_LIMIT_CHARS // SHORT_CHARS
 
 
 @dataclass(slots=True, eq=False, repr=False)  # less to generate at every start
 class Text:
-    """Text of one stream and one parent, still growing while it is the last item."""
+    """Text of one stream and one parent, still growing while it is the last item.
+
+    Whoever wrote the last of it may append short parts (SHORT_CHARS) without any lock while there are fewer than
+    `limit`, and looks at `closed` *afterwards*: if it is true then, the part may be late, and `Outbox.rescue` knows.
+    """
 
     name: str
     parent: Parent
     deadline: float
     parts: list[str] = field(default_factory=list)
     size: int = 0
+    counted: int = 0
+    limit: int = UNCOUNTED
+    closed: bool = False
+
+    @property
+    def text(self) -> str:
+        """What it says, once it is closed: `counted` parts. Later ones are for `rescue`."""
+        return "".join(self.parts[: self.counted])
+
+    def count(self) -> int:
+        """Count what was appended; return by how many characters it has grown."""
+        parts = self.parts[self.counted :]
+        grown = sum(map(len, parts))
+        self.counted += len(parts)
+        self.limit = self.counted + UNCOUNTED
+        self.size += grown
+        return grown
 
 
 class Frames(NamedTuple):
@@ -56,6 +80,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
+        # The last item, as long as text can join it.
+        self.growing: Text | None = None
         self.size = 0
 
     def __len__(self) -> int:
@@ -66,19 +92,31 @@ class Outbox:
 
         Returns the time in seconds (of the clock of `now`) at which it must have left.
         """
-        last = self._items[-1] if self._items else None
-        if not (
-            isinstance(last, Text) and last.parent is parent and last.name == name and last.size < MERGE_LIMIT_CHARS
-        ):
-            last = Text(name, parent, now + HOLD_S)
+        last = self.growing
+        if last is None or last.parent is not parent or last.name != name or last.size >= MERGE_LIMIT_CHARS:
+            self._close()
+            last = self.growing = Text(name, parent, now + HOLD_S)
             self._items.append(last)
         last.parts.append(text)
-        last.size += len(text)
-        self.size += len(text)
+        self.size += last.count()
         return last.deadline
+
+    def rescue(self, closed: Text, now: float) -> float | None:
+        """Put what was appended to an item too late into a new one; return when that must have left, None if none."""
+        late: list[str] = []
+        while len(closed.parts) > closed.counted:
+            late.append(closed.parts.pop())
+        return self.put_text(closed.name, closed.parent, "".join(reversed(late)), now) if late else None
+
+    def _close(self) -> None:
+        if self.growing is not None:
+            self.growing.closed = True  # first: what is appended before this is counted
+            self.size += self.growing.count()
+            self.growing = None
 
     def put(self, item: Frames | Barrier) -> None:
         """Append a finished message or a barrier; text before it may leave at once."""
+        self._close()
         self._items.append(item)
         if isinstance(item, Frames):
             self.size += item.size
@@ -94,6 +132,8 @@ class Outbox:
         if isinstance(first, Text):
             if len(self._items) == 1 and first.deadline > now and first.size < MERGE_LIMIT_CHARS:
                 return None
+            if first is self.growing:
+                self._close()
             self.size -= first.size
         elif isinstance(first, Frames):
             self.size -= first.size
@@ -134,4 +174,5 @@ class Outbox:
     def clear(self) -> None:
         """Forget everything: in a forked child, where the parent sends what it holds."""
         self._items.clear()
+        self.growing = None
         self.size = 0

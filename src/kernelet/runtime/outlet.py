@@ -14,7 +14,7 @@ from typing import Any
 
 from ..protocol.codec import Codec
 from ..protocol.message import Buffer, Channel, Content, Parent
-from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox
+from ..protocol.outbox import HOLD_S, Barrier, Frames, Outbox, Text
 from .frames import interruptible
 from .interrupt import checkpoint
 from .replay import Recent
@@ -46,12 +46,24 @@ class Outlet:
         # What clients that were away may ask for again. Whoever takes things out keeps them here.
         self.recent = Recent()
 
-    def write(self, name: str, parent: Parent, text: str) -> None:
-        """Queue text of a stream; waits while too much is queued. Any thread."""
+    def write(self, name: str, parent: Parent, text: str) -> Text | None:
+        """Queue text of a stream; waits while too much is queued. Any thread.
+
+        Returns the item that more text of this stream and parent may join (see `Text`), if there is one.
+        """
         self.put_text(name, parent, text)
         if self._outbox.size > FULL_BYTES:
             self.wait_for_room()
         checkpoint()
+        growing = self._outbox.growing
+        return growing if growing is not None and growing.parent is parent and growing.name == name else None
+
+    def rescue(self, closed: Text) -> None:
+        """Queue what was appended to an item when it could take no more. Any thread."""
+        with self._lock:
+            deadline = self._outbox.rescue(closed, time.monotonic())
+            if deadline is not None and deadline < self._look_at:
+                self._wake()
 
     def put_text(self, name: str, parent: Parent, text: str) -> None:
         """Queue text of a stream and never wait. Any thread."""

@@ -115,7 +115,7 @@ class Sending(Outlet):
         """Send one item; False when a subscriber's queue is full and we still wait for it."""
         if isinstance(item, Text):
             channel: Channel = "iopub"
-            content = {"name": item.name, "text": clean_text("".join(item.parts))}
+            content = {"name": item.name, "text": clean_text(item.text)}
             frames = [f"stream.{item.name}".encode(), *self.codec.encode("stream", content, item.parent.raw)]
             size = item.size
         else:
