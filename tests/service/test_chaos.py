@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from kernelet.service.execution import Options
 from kernelet.service.result import ExecutionResult
-from service_tools import Sync
+from service_tools import TOKEN, Served, Sync
 
 Run = Callable[..., ExecutionResult]
 
@@ -92,14 +95,33 @@ def test_too_much_output_is_ended_and_bounded(run: Run, code: str) -> None:
 
 def test_two_hundred_figures_do_not_fill_the_result(run: Run) -> None:
     code = (
-        "import matplotlib.pyplot as plt, warnings; warnings.simplefilter('ignore')\n"
-        "for i in range(30): plt.figure(figsize=(1, 1)); plt.plot([1]); plt.show()"
+        "import matplotlib.pyplot as plt\n"
+        "for i in range(200): plt.figure(figsize=(1, 1), dpi=20).add_axes([0, 0, 1, 1]).axis('off'); plt.show()"
     )
     result = run(code)
     shown = [output for output in result.results if "image/png" in output.data]
-    assert (result.status, len(result.results), len(shown)) == ("ok", 30, 20)
+    assert (result.status, len(result.results), len(shown)) == ("ok", 200, 20)
     assert result.truncated is not None
     after(run)
+
+
+def test_a_client_that_stops_reading_fills_nothing_and_blocks_nobody(serve: Callable[..., Served]) -> None:
+    served = serve()
+    path, url = served.session(), httpx.URL(served.url)
+    body = json.dumps({"code": "for _ in range(4000): print('x' * 10_000)"})
+    request = (
+        f"POST {path}/execute HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"Accept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    )
+    before = psutil.Process().memory_info().rss
+    with socket.create_connection((url.host, url.port or 0)) as client:
+        client.sendall(request.encode())
+        assert client.recv(12) == b"HTTP/1.1 200"
+        # It waits for its turn behind 40 MB that nobody reads, while the connection is open.
+        assert served.execute(path, "6 * 7")["results"][0]["data"]["text/plain"] == "42"
+        assert psutil.Process().memory_info().rss - before < 30_000_000
+        history = served.client.get(f"{path}/history").json()
+    assert "print" in json.dumps(history)
 
 
 def test_a_closed_stdout_closes_nothing_else(run: Run) -> None:
