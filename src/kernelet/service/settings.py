@@ -85,7 +85,6 @@ class Settings(BaseSettings):
     """What a call does that finds the kernel dead: say so and run nothing, or run in the new kernel."""
     max_recoveries: int = Field(default=3, ge=0)
     """How often a session's kernel is replaced without one completed cell between."""
-    pool_size: int = Field(default=0, ge=0)
 
     # Safety
     memory_mb: int = Field(default=4096, ge=0)
