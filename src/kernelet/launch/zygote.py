@@ -132,6 +132,8 @@ class Zygote:
             with open(fds[0], "rb", closefd=False) as file:
                 file.seek(0)
                 birth = Birth.loads(file.read())
+            if birth.prepare():
+                self._sources = _sources()
             pid = os.fork()
         except Stale:
             _tell(connection, {"stale": True})

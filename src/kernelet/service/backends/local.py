@@ -34,6 +34,10 @@ CHANNELS = ("iopub", "shell", "stdin", "control")
 SECRETS = ("KERNELET_TOKEN", "KERNELET_BACKEND_TOKEN", "JUPYTER_TOKEN")
 """Of the service: user code must not read them."""
 
+_RECONNECT_MS = 2
+"""Doubled with each trial."""
+_MAX_SOCKETS = 1 << 14
+"""Of all kernels together; ZMQ's own 1023 are enough for some two hundred."""
 _LEAVING_S = 1.0
 _LAST_WORDS_S = 0.05
 """After its death, what a kernel sent before still comes out of the sockets."""
@@ -50,7 +54,7 @@ class LocalKernel:
         self._manager = manager
         assert manager.provisioner is not None, "start_kernel comes first"
         self._provisioner = manager.provisioner
-        client: AsyncKernelClient = manager.client()
+        client: AsyncKernelClient = manager.client(context=manager.context)  # else it makes one for itself
         client.start_channels(hb=False)
         self._client = client
         self._listener: Listener = lambda channel, message: None
@@ -134,6 +138,13 @@ class LocalKernel:
         self.gone.set_result(status)
 
 
+async def _start(manager: AsyncKernelManager, **options: Any) -> None:
+    """Do what `start_kernel` does, without its pause of 10 ms for those who watch the future `ready`: nobody does."""
+    command, options = await manager.pre_start_kernel(**options)
+    await manager._async_launch_kernel(command, **options)
+    await manager.post_start_kernel(**options)
+
+
 async def _death_of(pid: int | None, manager: AsyncKernelManager, dead: asyncio.Event) -> None:
     if pid is not None and hasattr(os, "pidfd_open"):
         try:
@@ -168,6 +179,10 @@ class LocalBackend:
         self._preload = [name for name in settings.preload if importlib.util.find_spec(name.partition(".")[0])]
         # One for all: each context has a thread and descriptors of its own.
         self._context = AsyncKernelManager().context
+        # A new kernel is connected to before it listens; ZMQ's next trial would come 100 ms later.
+        self._context.max_sockets = _MAX_SOCKETS
+        self._context.reconnect_ivl = _RECONNECT_MS
+        self._context.reconnect_ivl_max = 100
 
     async def open(self) -> None:
         """Make the private folder of the sockets. Its name is short: a socket's path has 107 bytes at most."""
@@ -229,7 +244,8 @@ class LocalBackend:
         environment[MARK] = kernel_id
         with log.open("wb") as output:
             try:
-                await manager.start_kernel(
+                await _start(
+                    manager,
                     env=environment,
                     cwd=str(request.cwd) if request.cwd else None,
                     stdout=output,
