@@ -1,4 +1,4 @@
-"""In a container the server that starts the kernel, or the kernel itself, is process 1: nobody is an orphan for that."""
+"""In a container the server that starts the kernel, or the kernel itself, is process 1: no orphan for that."""
 
 from __future__ import annotations
 
