@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 import needs
 from kernelet.launch.confined import Confinement, ConfinementError
+from kernelet.service.backends.processes import kill_tree
 from kernelet.service.result import ExecutionResult
 from service_tools import Sync
 
@@ -104,6 +107,44 @@ def test_processes_beyond_the_limit_are_refused_in_a_namespace_of_ones_own() -> 
         [sys.executable, "-c", NOBODY + FORKS], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "refused\n", done.stderr
+
+
+# Seven generations would be 128 processes: a bomb that would harm no machine if the limit did not hold.
+BOMB = """
+import signal
+try:
+    for _ in range(7): os.fork()
+except BlockingIOError:
+    pass
+os.write(1, b".")
+signal.pause()
+"""
+
+
+def test_a_fork_bomb_in_a_namespace_of_its_own_stays_within_the_limit_and_is_put_out() -> None:
+    need_isolation("net")
+    command = [sys.executable, "-c", NOBODY + BOMB]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as bomb:
+        assert bomb.stdout is not None
+        try:
+            deadline, said, alive = time.monotonic() + 30, 0, {bomb.pid}
+            os.set_blocking(bomb.stdout.fileno(), False)
+            while said < len(alive) and time.monotonic() < deadline:
+                said += len(bomb.stdout.read() or b"")
+                alive = {one for one in psutil.pids() if _session(one) == bomb.pid}
+                time.sleep(0.01)
+            assert 2 < said == len(alive) <= 40
+        finally:
+            kill_tree(bomb.pid, "of-no-kernel")
+    assert not [one for one in alive if _session(one) == bomb.pid]
+
+
+def _session(pid: int) -> int | None:
+    """Return the session of a living process."""
+    try:
+        return None if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE else os.getsid(pid)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return None
 
 
 def test_numeric_libraries_start_as_many_threads_as_allowed() -> None:
