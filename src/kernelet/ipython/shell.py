@@ -167,6 +167,12 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
             return await_magics(self, cell)
         return cell
 
+    def should_run_async(self, raw_cell: str, *, transformed_cell: str | None = None, **more: Any) -> bool:
+        """Return whether a cell awaits. IPython compiles it to know; the text of most cells tells that they do not."""
+        if transformed_cell is not None and "await" not in transformed_cell and "async" not in transformed_cell:
+            return False
+        return bool(super().should_run_async(raw_cell, transformed_cell=transformed_cell, **more))
+
     async def run_awaiting_magic(self, name: str, line: str, cell: str | None = None) -> Any:
         """Run %time or %timeit with a body that awaits: what `transform_cell` makes of them."""
         from .timing import run

@@ -153,7 +153,7 @@ class Codec:
         self.username = username
         self._clock = clock
         self._ids = itertools.count(1)
-        self._seen: dict[bytes, None] = {}
+        self._seen: dict[int, None] = {}
         prefix, _, digest = scheme.partition("-")
         if prefix != "hmac" or not digest:
             raise ValueError(f"signature_scheme {scheme!r} is not of the form hmac-<hash>")
@@ -233,11 +233,13 @@ class Codec:
     def _verify(self, signature: bytes, parts: Sequence[bytes]) -> None:
         if not signature:
             raise MalformedMessage("unsigned message")
-        if signature in self._seen:
-            raise MalformedMessage("replayed message (signature seen before)")
         if not hmac.compare_digest(self.sign(parts), signature):
             raise MalformedMessage("bad signature")
-        self._seen[signature] = None
+        # 60 bits of a good signature tell it from 65,536 others, in a third of its memory.
+        mark = int(signature[:15], 16)
+        if mark in self._seen:
+            raise MalformedMessage("replayed message (signature seen before)")
+        self._seen[mark] = None
         if len(self._seen) > REPLAY_LIMIT:
             for old in list(itertools.islice(self._seen, REPLAY_LIMIT // 10)):
                 del self._seen[old]
