@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -35,9 +36,14 @@ def test_notebook_7_runs_a_cell(lab: LabServer, page: Page, written: str, screen
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
     editor = cell.locator(".cm-content")
     editor.fill(CODE)
-    editor.press("Shift+Enter")
+    prompt = cell.locator(".jp-InputArea-prompt")
+    for _ in range(3):  # Notebook 7 forgets a key that comes while it draws the cell anew
+        editor.press("Shift+Enter")
+        with contextlib.suppress(AssertionError):
+            expect(prompt).not_to_have_text("[ ]:", timeout=DEADLINE_MS / 3)
+            break
     expect(cell.locator(".jp-OutputArea-output")).to_have_text(["printed\n", "42"], timeout=DEADLINE_MS)
-    expect(cell.locator(".jp-InputArea-prompt")).to_have_text("[1]:")
+    expect(prompt).to_have_text("[1]:")
     page.screenshot(path=screenshot)
     lab.end_sessions()
 

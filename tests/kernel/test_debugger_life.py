@@ -172,7 +172,8 @@ def test_crash_of_the_adapter_is_told_and_the_next_initialize_starts_another(ker
         debugger.stopped()
     process = adapter(kernel.pid)
     process.kill()
-    assert "adapter has ended" in debugger.event("output")["output"]
+    outputs = iter(lambda: debugger.event("output")["output"], None)
+    assert any("adapter has ended" in output for output in outputs)  # debugpy's telemetry may come first
     debugger.event("terminated")
     assert debugger.ask("debugInfo")["isStarted"] is False
     if cell is not None:

@@ -45,6 +45,15 @@ def client(service: ServeProcess) -> Iterator[Client]:
 # Our client
 
 
+def test_the_end_of_the_first_session_leaves_the_others_alone(tmp_path: Path) -> None:
+    """The first kernel's environment is its zygote's: the mark in it must not be every later kernel's."""
+    with ServeProcess(tmp_path, KERNELET_PRELOAD="[]") as process, Client(process.url, process.token) as client:
+        first, second = client.create("first"), client.create("second")
+        assert second.execute("x = 6").status == "ok"
+        first.destroy()
+        assert second.execute("print(x)").stdout == "6\n"
+
+
 def test_a_session_from_its_making_to_its_end(client: Client) -> None:
     with client.create("life") as session:
         result = session.execute("import os\nx = 6\nprint('out')\nx * 7")

@@ -24,6 +24,9 @@ from typing import Any
 
 from .birth import PROTOCOL
 
+# What is true of one kernel only. /proc/PID/environ of a forked process is its zygote's: the mark by which the service
+# finds the processes of the first kernel would be on all that are born later.
+_OF_ONE_KERNEL = ("JPY_", "KERNELET_KERNEL_ID")
 # Variables that Python, the C library or a preloaded library reads when it starts: other values, another zygote.
 _EARLY = (
     "PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "BLIS_",
@@ -162,7 +165,7 @@ class Zygotes:
             os.close(descriptor)
 
     def _launch(self, name: str, kind: Kind, listener: int) -> None:
-        env = {variable: value for variable, value in kind.env.items() if not variable.startswith("JPY_")}
+        env = {variable: value for variable, value in kind.env.items() if not variable.startswith(_OF_ONE_KERNEL)}
         command = [*kind.interpreter, "-m", f"{__package__}.zygote", "--listen", str(listener)]
         command += [
             "--path",
