@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
@@ -81,7 +80,7 @@ class LocalKernel:
         asked_on.send(message)
         # jupyter_client sends beside zmq.asyncio, which may use up the edge that tells of what has arrived: `_read`
         # would then sleep with an answer at the door. Asking for the events makes zmq.asyncio look again.
-        asked_on.socket.get(zmq.EVENTS)
+        _ = asked_on.socket.EVENTS
 
     async def interrupt(self) -> None:
         """Send SIGINT to the kernel's process group, or an interrupt_request where its spec wants that."""
