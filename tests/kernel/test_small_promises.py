@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cells import value
-from frontend import DEADLINE_S, Frontend
+from frontend import DEADLINE_S, Frontend, Json
 
 
 def test_sections_of_an_inspection_can_be_left_out(kernel: Frontend) -> None:
@@ -35,7 +35,14 @@ def test_history_of_an_earlier_session_is_counted_backwards(kernel: Frontend) ->
     line = kernel.execute("'in the first session'").content["execution_count"]
     kernel.restart()
     kernel.execute("'in the second session'")
-    content = {"hist_access_type": "range", "session": -1, "start": line, "stop": line + 1, "raw": True}
+    content = {
+        "hist_access_type": "range",
+        "session": -1,
+        "start": line,
+        "stop": line + 1,
+        "raw": True,
+        "output": False,
+    }
     rows = kernel.request("history_request", content).content["history"]
     assert [row[2] for row in rows] == ["'in the first session'"]
     content = {**content, "session": 0, "start": 1, "stop": 2}
@@ -58,6 +65,7 @@ def test_log_handler_of_an_earlier_cell_writes_to_the_cell_that_logs(kernel: Fro
     assert result.stderr == "through a thread\n"
 
 
+@pytest.mark.better_than_ipykernel("usage_reply has no status")
 def test_control_requests_are_answered_in_their_order_while_a_cell_runs(kernel: Frontend) -> None:
     cell = kernel.send_execute("import threading\nprint('on', flush=True)\ngate = threading.Event(); gate.wait(60)")
     kernel.see_text("on", cell)
@@ -75,9 +83,16 @@ def test_control_requests_are_answered_in_their_order_while_a_cell_runs(kernel: 
         kernel.request("delete_subshell_request", {"subshell_id": one}, "control")
 
 
-@pytest.mark.parametrize("msg_type", ["complete_request", "inspect_request", "is_complete_request", "history_request"])
-def test_requests_of_the_shell_channel_are_answered_on_control(kernel: Frontend, msg_type: str) -> None:
-    content = {"code": "prin", "cursor_pos": 4, "hist_access_type": "tail", "n": 1, "raw": True, "output": False}
+@pytest.mark.parametrize(
+    ("msg_type", "content"),
+    [
+        ("complete_request", {"code": "prin", "cursor_pos": 4}),
+        ("inspect_request", {"code": "print", "cursor_pos": 5, "detail_level": 0}),
+        ("is_complete_request", {"code": "1"}),
+        ("history_request", {"hist_access_type": "tail", "n": 1, "raw": True, "output": False}),
+    ],
+)
+def test_requests_of_the_shell_channel_are_answered_on_control(kernel: Frontend, msg_type: str, content: Json) -> None:
     assert kernel.request(msg_type, content, "control").content["status"] in ("ok", "complete")
 
 
