@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -384,17 +382,3 @@ def test_the_backend_is_ready_once_the_zygote_has_what_it_imports(start_engine: 
     sync(warm())
     result = sync(sync.engine.run("import sys; 'wave' in sys.modules"))
     assert text(result) == "True"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have names there")
-def test_a_session_costs_the_service_no_thread(sync: Sync) -> None:
-    def threads() -> int:
-        """Return how many threads ZMQ has: two for each context."""
-        names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
-        return len([name for name in names if name.startswith("ZMQ")])
-
-    sync.session()
-    before = threads()
-    assert before
-    sync.session()
-    assert threads() == before

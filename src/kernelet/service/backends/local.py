@@ -36,8 +36,6 @@ SECRETS = ("KERNELET_TOKEN", "KERNELET_BACKEND_TOKEN", "JUPYTER_TOKEN")
 
 _RECONNECT_MS = 2
 """Doubled with each trial."""
-_MAX_SOCKETS = 1 << 14
-"""Of all kernels together; ZMQ's own 1023 are enough for some two hundred."""
 _LEAVING_S = 1.0
 _LAST_WORDS_S = 0.05
 """After its death, what a kernel sent before still comes out of the sockets."""
@@ -54,7 +52,10 @@ class LocalKernel:
         self._manager = manager
         assert manager.provisioner is not None, "start_kernel comes first"
         self._provisioner = manager.provisioner
-        client: AsyncKernelClient = manager.client(context=manager.context)  # else it makes one for itself
+        client: AsyncKernelClient = manager.client()  # with a context of its own: in a shared one a flood took 600 MB
+        # A new kernel is connected to before it listens; ZMQ's next trial would come 100 ms later.
+        client.context.reconnect_ivl = _RECONNECT_MS
+        client.context.reconnect_ivl_max = 100
         client.start_channels(hb=False)
         self._client = client
         self._listener: Listener = lambda channel, message: None
@@ -181,12 +182,8 @@ class LocalBackend:
         self._kernels: set[LocalKernel] = set()
         self._warming: asyncio.Task[None] | None = None
         self._preload = [name for name in settings.preload if importlib.util.find_spec(name.partition(".")[0])]
-        # One for all: each context has a thread and descriptors of its own.
+        # One for all managers: each context has a thread and descriptors of its own.
         self._context = AsyncKernelManager().context
-        # A new kernel is connected to before it listens; ZMQ's next trial would come 100 ms later.
-        self._context.max_sockets = _MAX_SOCKETS
-        self._context.reconnect_ivl = _RECONNECT_MS
-        self._context.reconnect_ivl_max = 100
 
     async def open(self) -> None:
         """Make the private folder of the sockets. Its name is short: a socket's path has 107 bytes at most."""
