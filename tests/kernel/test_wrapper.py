@@ -109,8 +109,11 @@ def test_example_can_be_interrupted(echo: Frontend) -> None:
     assert echo.execute("alive").stdout == "alive\n"
 
 
-def test_failing_cell_aborts_those_behind_it(echo: Frontend) -> None:
-    ids = [echo.send_execute(code) for code in ("run exit 1", "never")]
+def test_failing_cell_aborts_those_behind_it(echo: Frontend, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    ids = [echo.send_execute(code) for code in (f"run until test -e {gate}; do sleep 0.01; done; exit 1", "never")]
+    echo.request("kernel_info_request")  # on the same channel, and answered meanwhile: both have arrived
+    gate.touch()
     results = [echo.result(one) for one in ids]
     assert [one.status for one in results] == ["error", "aborted"]
 
