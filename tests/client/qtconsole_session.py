@@ -78,7 +78,8 @@ def main(kernel_name: str) -> None:
     seen["result"] = session.execute("print('printed')\n6 * 7", 2)
     seen["error"] = session.execute("1 / 0", 3)
     session.widget.execute("name = input('who? ')")
-    session.wait(lambda: "who? " in session.text, "the question")
+    # Not its text: that is in the cell as well.
+    session.wait(lambda: session.widget._reading_callback is not None, "the question")
     session.widget._control.insertPlainText("Ada")
     session.widget._reading_callback()
     session.wait(lambda: "In [4]:" in session.text, "In [4]")

@@ -25,7 +25,8 @@ shell.run_cell = run_cell
 """)
     fresh_kernel.execute("1", metadata={"cellId": "c"})
     fresh_kernel.execute("shell.run_cell = own")
-    assert value(fresh_kernel, "calls[0]") == "(('1',), ['cell_id', 'silent', 'store_history'])"
+    assert value(fresh_kernel, "calls[0][0]") == "('1',)"
+    assert value(fresh_kernel, "{'cell_id', 'silent', 'store_history'} <= set(calls[0][1])") == "True"
 
 
 def test_sync_cell_runs_in_the_main_thread_beside_a_stdlib_loop(kernel: Frontend) -> None:
@@ -90,6 +91,7 @@ def test_kernels_class_can_be_subclassed_and_swapped(fresh_kernel: Frontend) -> 
 
 def test_magic_for_notebooks_reads_language_info(kernel: Frontend) -> None:
     pytest.importorskip("nbformat")
+    kernel.execute("1")  # there must be something to write
     assert kernel.execute("%notebook out.ipynb").status == "ok"
     assert (kernel.sandbox.path / "out.ipynb").exists()
 
