@@ -50,6 +50,7 @@ class LabServer:
             "JUPYTER_TOKEN": self.token,
         }
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.allow_root=True"]
+        command += ["--JupyterNotebookApp.expose_app_in_browser=True"]  # tests ask Notebook 7 what it does not show
         command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={self.root}"]
         self.process = subprocess.Popen(
             command, env=env, cwd=self.root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -31,9 +31,12 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessKerne
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
         manager = InProcessKernelManager()
+        before = dict(os.environ)
         manager.start_kernel()
+        assert dict(os.environ) == before, "making a kernel changed the program's environment"
         yield manager
         manager.shutdown_kernel()
+        assert dict(os.environ) == before, "the kernel left something in the program's environment"
 
 
 @pytest.fixture
@@ -116,6 +119,7 @@ def process() -> list[Any]:
         signal.getsignal(signal.SIGINT),
         signal.getsignal(signal.SIGURG),
         signal.set_wakeup_fd(-1),
+        dict(os.environ),
     ]
 
 
@@ -125,6 +129,7 @@ def test_process_is_the_programs_between_cells(client: BlockingInProcessKernelCl
         value(client, "type(sys.stdout).__name__, type(get_ipython()).__name__")
         == "('OutStream', 'ZMQInteractiveShell')"
     )
+    assert value(client, "__import__('os').environ['FORCE_COLOR']") == "'1'"
     run(client, "import asyncio\nawait asyncio.sleep(0.001)\ninput()", allow_stdin=False)
     assert process() == before
 

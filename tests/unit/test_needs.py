@@ -32,7 +32,7 @@ def run(folder: Path, suite: str, **env: str) -> str:
         shutil.copy(TESTS / name, folder)
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KERNELET_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     done = subprocess.run(command, cwd=folder, env=kept | env, capture_output=True, text=True, timeout=60)
     return done.stdout.splitlines()[-1].partition(" in ")[0]
 

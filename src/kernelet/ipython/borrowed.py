@@ -24,7 +24,7 @@ import comm
 
 from .app import IPKernelApp
 from .facade import IPythonKernel
-from .shell import ZMQInteractiveShell
+from .shell import ENVIRONMENT, ZMQInteractiveShell
 
 _ABSENT: Final = object()
 _ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
@@ -49,6 +49,7 @@ class State:
             (place, name, vars(place).get(name, _ABSENT)) for place, names in _ATTRIBUTES for name in names
         ]
         self._singletons = [(one, vars(one).get("_instance", _ABSENT)) for one in _singletons()]
+        self._environment = {name: os.environ.get(name) for name in ENVIRONMENT}
         self._main = sys.modules.get("__main__")
         self._running = asyncio.events._get_running_loop()
         self._in_main = threading.current_thread() is threading.main_thread()
@@ -65,6 +66,11 @@ class State:
                 setattr(place, name, value)
             elif name in vars(place):
                 delattr(place, name)
+        for name, variable in self._environment.items():
+            if variable is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = variable
         if self._main is not None:
             sys.modules["__main__"] = self._main
         asyncio.events._set_running_loop(self._running)

@@ -33,7 +33,7 @@ from .tracebacks import below_ipython, contains_group, hide_our_frames
 from .windows import Windowed
 
 # What ipykernel sets for children, so that they colour their output and never open a pager.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "TERM": "xterm-color",
     "CLICOLOR": "1",
     "FORCE_COLOR": "1",
@@ -105,7 +105,7 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
     # -- what IPython's __init__ calls -----------------------------------------------------------------------------
 
     def init_environment(self) -> None:
-        os.environ.update(_ENVIRONMENT)
+        os.environ.update(ENVIRONMENT)
 
     def init_virtualenv(self) -> None:
         """Nothing: the kernelspec's interpreter decides the environment."""
