@@ -38,6 +38,7 @@ _ATTRIBUTES: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
     (comm, ("create_comm", "get_comm_manager")),
     (warnings, ("showwarning",)),
 )
+_VARIABLES: Final = (*ENVIRONMENT, "MPLBACKEND")
 _SIGNALS: Final = ("SIGINT", "SIGURG")
 
 
@@ -49,7 +50,7 @@ class State:
             (place, name, vars(place).get(name, _ABSENT)) for place, names in _ATTRIBUTES for name in names
         ]
         self._singletons = [(one, vars(one).get("_instance", _ABSENT)) for one in _singletons()]
-        self._environment = {name: os.environ.get(name) for name in ENVIRONMENT}
+        self._environment = {name: os.environ.get(name) for name in _VARIABLES}
         self._main = sys.modules.get("__main__")
         self._running = asyncio.events._get_running_loop()
         self._in_main = threading.current_thread() is threading.main_thread()
