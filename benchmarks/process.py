@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import json
 import os
+import random
 import resource
 import secrets
 import select
@@ -27,14 +29,24 @@ def track(process: KernelProcess) -> None:
     _running.add(process)
 
 
+_ports = itertools.cycle(random.sample(range(10000, 32000), 22000))
+
+
+def _free_port() -> int:
+    """Return a port that was free a moment ago and is not given again soon.
+
+    Below those that the system gives to outgoing connections: with 30 kernels starting at once, a client's connection
+    would take one between this choice and the kernel's bind.
+    """
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port := next(_ports)))
+            return port
+
+
 def connection(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Write a connection file with five free loopback ports; return its path and content."""
-    with contextlib.ExitStack() as stack:
-        ports = []
-        for _ in range(5):  # all five held open together, else the system may give one twice
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+    ports = [_free_port() for _ in range(5)]
     names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
     info: dict[str, Any] = {
         **dict(zip(names, ports, strict=True)),

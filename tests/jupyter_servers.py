@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,19 +12,15 @@ from pathlib import Path
 
 import httpx
 
+from sandbox import free_ports
+
 TOKEN = "the-token-of-the-backend"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
 def jupyter_server(kind: str, folder: Path, *more: str) -> Iterator[str]:
     """Run a `server` or a `gateway` and yield its URL."""
-    port = free_port()
+    [port] = free_ports(1)
     command = {
         "server": [
             "jupyter_server", f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}", "--no-browser",

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_servers import TOKEN, free_port, jupyter_server
+from jupyter_servers import TOKEN, jupyter_server
 from kernelet.service.backends.remote import RemoteBackend
 from kernelet.service.backends.remote_kernel import RemoteKernel
 from kernelet.service.backends.ws_frames import V1
@@ -20,6 +20,7 @@ from kernelet.service.execution import Options
 from kernelet.service.proxy import JupyterClient, KernelManager, Settings
 from kernelet.service.session import Session
 from needs import need_module
+from sandbox import free_ports
 from service_tools import Sync, settings
 
 need_module("jupyter_server")
@@ -155,7 +156,7 @@ def test_an_unknown_kernel_a_wrong_token_and_no_server_are_told_apart(server: st
 
     assert isinstance(asyncio.run(refusal(kernel_name="nonsense")), NotFound)
     assert isinstance(asyncio.run(refusal(backend_token="wrong")), Unavailable)
-    nobody = f"http://127.0.0.1:{free_port()}"
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
     assert isinstance(asyncio.run(refusal(server_url=nobody, timeout_connect=0.5)), Unavailable)
 
 
