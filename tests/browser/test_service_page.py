@@ -152,3 +152,27 @@ def test_a_name_that_is_taken_is_a_complaint(opened: ServicePage) -> None:
     expect(opened.page.get_by_role("alert").filter(has_text="already exists")).to_be_visible()
     assert all("409" in complaint for complaint in opened.complaints)
     opened.complaints.clear()
+
+
+def test_the_interface_page_shows_each_call_and_sends_it(page: Page, service: ServeProcess, screenshot: Path) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{service.url}/docs?token={service.token}")
+    call = page.locator("details", has_text="POST /v1/sessions/{session_id}/execute")
+    call.locator("summary").click()
+    expect(call.locator("table")).to_contain_text("on_disconnect")
+    expect(call.get_by_text("curl -X POST")).to_contain_text("/v1/sessions/default/execute")
+    call.get_by_label("Body").fill('{"code": "6 * 7"}')
+    call.get_by_role("button", name="Send").click()
+    expect(call.locator(".answer")).to_contain_text('"text/plain": "42"')
+    assert page.locator("details").count() >= 20
+    page.screenshot(path=screenshot)
+    assert complaints == []
+
+
+def test_the_interface_page_asks_for_the_token(page: Page, service: ServeProcess) -> None:
+    page.goto(f"{service.url}/docs")
+    page.get_by_label("This service asks for its token").fill(service.token)
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator("details").first).to_be_visible()

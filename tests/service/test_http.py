@@ -53,7 +53,6 @@ def test_ready_and_metrics_know_about_sessions(served: Served, path: str) -> Non
         ("GET", "/metrics"),
         ("GET", "/ready"),
         ("GET", "/openapi.json"),
-        ("GET", "/docs"),
         ("GET", "/nowhere"),
     ],
 )

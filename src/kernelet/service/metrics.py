@@ -40,6 +40,7 @@ class Metrics:
         )
         self.memory = Gauge("kernelet_kernel_memory_bytes", "Resident memory of all kernels", registry=registry)
         self.backend_up = Gauge("kernelet_backend_up", "Whether kernels can be started", registry=registry)
+        self.zygote_up = Gauge("kernelet_zygote_up", "Whether the latest kernel was forked", registry=registry)
 
     def ended(self, result: ExecutionResult, surface: str) -> None:
         """Count an execution."""

@@ -67,6 +67,9 @@ class Backend(Protocol):
     sets_envs: bool
     """Kernels are born with the variables of their request; otherwise they are set once the kernel runs."""
 
+    zygote_up: bool
+    """The latest kernel was forked, not spawned."""
+
     async def open(self) -> None:
         """Get ready to start kernels. Raises Unavailable."""
 

@@ -175,6 +175,7 @@ class LocalBackend:
 
     name = "local"
     sets_envs = True
+    zygote_up = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -265,6 +266,7 @@ class LocalBackend:
                 if isinstance(error, Exception):
                     raise Unavailable(f"The kernel could not be started: {error}") from error
                 raise
+        self.zygote_up = getattr(provisioner, "born_by", None) == "fork"
         kernel = LocalKernel(manager, kernel_id, log)
         self._kernels.add(kernel)
         kernel.gone.add_done_callback(lambda _: self._kernels.discard(kernel))

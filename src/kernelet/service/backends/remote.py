@@ -25,6 +25,7 @@ class RemoteBackend:
 
     name = "remote"
     sets_envs = False
+    zygote_up = False
     """A server need not take variables for a kernel: they are set when it runs."""
 
     def __init__(self, settings: Settings, subprotocols: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from kernelet import __version__
 from kernelet.service.engine import Engine
-from kernelet.service.http import file_routes, kept, oneshot, operations, problems, proxy, sessions, socket
+from kernelet.service.http import document, file_routes, kept, oneshot, operations, problems, proxy, sessions, socket
 from kernelet.service.http.guard import OPEN, Guard
 from kernelet.service.http.request_log import RequestLog
 from kernelet.service.library import library_of
@@ -46,14 +46,25 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             await stack.enter_async_context(served)
             if mcp_http.available():
                 await stack.enter_async_context(mcp_http.serve_mcp(app, served, library, snapshots))
+            else:
+                mcp_http.refuse_mcp(app)
             yield
 
-    app = FastAPI(title="kernelet", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    # FastAPI's own pages load scripts from elsewhere and cannot show a token: /docs is ours.
+    app = FastAPI(
+        title="kernelet",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.engine, app.state.library, app.state.snapshots = served, library, snapshots
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
     add_page(app)
+    document.complete(app)
     app.add_middleware(Guard, settings=served.settings, open_paths=OPEN | OPEN_PATHS)
     app.add_middleware(RequestLog)
     return app

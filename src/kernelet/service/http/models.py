@@ -124,6 +124,35 @@ class History(BaseModel):
     history: list[HistoryEntry]
 
 
+class VariableInWords(BaseModel):
+    """What a variable is, in a few words."""
+
+    name: str
+    type: str
+    summary: str
+
+
+class Variables(BaseModel):
+    """The variables of a session, in the order of their making."""
+
+    success: bool = True
+    session_id: str
+    variables: list[str]
+    count: int
+    details: list[VariableInWords]
+
+
+class Variable(BaseModel):
+    """One variable as text, cut in the middle when it is long."""
+
+    success: bool = True
+    session_id: str
+    variable: str
+    type: str
+    value: str
+    repr: str
+
+
 class Destroyed(BaseModel):
     """The last that is known of a session."""
 
@@ -176,6 +205,13 @@ class Health(BaseModel):
     version: str
     backend: str
     sessions: int
+
+
+class Ready(BaseModel):
+    """That kernels can be started."""
+
+    status: Literal["ready"] = "ready"
+    backend: str
 
 
 class StartKernel(_Request):

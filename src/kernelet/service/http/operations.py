@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from kernelet import __version__
 from kernelet.service.http.dependencies import EngineNow
-from kernelet.service.http.models import Health
+from kernelet.service.http.models import Health, Ready
 from kernelet.service.http.problems import problem, responses
 
 router = APIRouter(tags=["operations"])
@@ -20,19 +20,20 @@ async def health(engine: EngineNow) -> Health:
     return Health(version=__version__, backend=engine.backend.name, sessions=len(engine.sessions()))
 
 
-@router.get("/ready", responses=responses(503))
-async def ready(engine: EngineNow) -> Response:
+@router.get("/ready", response_model=Ready, responses=responses(503))
+async def ready(engine: EngineNow) -> Response | Ready:
     """Say whether kernels can be started."""
     up = await engine.backend.ready()
     engine.metrics.backend_up.set(up)
     if not up:
         return problem(503, "The backend cannot be reached.", 5)
-    return JSONResponse({"status": "ready", "backend": engine.backend.name})
+    return Ready(backend=engine.backend.name)
 
 
-@router.get("/metrics", responses={**responses(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+@router.get("/metrics", responses=responses(), response_class=PlainTextResponse)
 async def metrics(engine: EngineNow) -> Response:
     """Return the numbers in Prometheus' format."""
     engine.metrics.backend_up.set(await engine.backend.ready())
+    engine.metrics.zygote_up.set(engine.backend.zygote_up)
     engine.measure()
     return Response(engine.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

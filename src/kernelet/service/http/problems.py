@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from kernelet.service import files
@@ -47,6 +48,11 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, error: ServiceError) -> JSONResponse:
         return problem(error.status, str(error), error.retry_after)
 
+    @app.exception_handler(RequestValidationError)
+    async def misshapen(request: Request, error: RequestValidationError) -> JSONResponse:
+        # What was sent is not sent back: it may be a megabyte of code.
+        return problem(422, "; ".join(dict.fromkeys(_sentence(one, request) for one in error.errors())))
+
     @app.exception_handler(InsideError)
     async def failed_inside(request: Request, error: InsideError) -> JSONResponse:
         return problem(409, f"The interpreter could not do it: {error.name}: {error}")
@@ -61,3 +67,17 @@ def install(app: FastAPI) -> None:
             case _:
                 status = 409
         return problem(status, str(error))
+
+
+def _sentence(problem: dict[str, Any], request: Request) -> str:
+    """Return one complaint of the validation as `where: what`."""
+    place, message = list(problem["loc"]), str(problem["msg"])
+    if problem["type"] == "json_invalid":
+        return f"The body is no JSON: {problem['ctx']['error']} at character {place[-1]}."
+    if place == ["body"]:
+        kind = request.headers.get("content-type", "none")
+        if "json" not in kind:
+            return f"The body must be JSON, with the header `Content-Type: application/json` (it was {kind:.80})."
+        return "The body must be a JSON object."
+    where = ".".join(str(part) for part in place[1:] or place)
+    return f"{where}: {message}"

@@ -18,6 +18,8 @@ from kernelet.service.http.models import (
     Interrupted,
     SessionInfo,
     SessionList,
+    Variable,
+    Variables,
 )
 from kernelet.service.http.problems import responses
 from kernelet.service.http.streaming import NDJSON, SSE, outcome, plain, stream, wanted
@@ -107,10 +109,10 @@ async def variables(
     engine: EngineNow,
     name: Annotated[str | None, Query(description="One variable, as text.")] = None,
     max_chars: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
-) -> dict[str, Any]:
+) -> Variables | Variable:
     """List the variables, or show one of them. Waits for its turn behind running code."""
     found = await engine.session(session_id).variables(name, max_chars)
-    return {"success": True, "session_id": session_id, **found}
+    return Variables(session_id=session_id, **found) if name is None else Variable(session_id=session_id, **found)
 
 
 @router.get("/{session_id}/history", responses=responses(404))

@@ -25,6 +25,16 @@ def available() -> bool:
     return find_spec("mcp") is not None
 
 
+def refuse_mcp(app: FastAPI) -> None:
+    """Say at /mcp of `app` what is missing."""
+    from fastapi.responses import JSONResponse  # with the SDK or without, this module is imported by the service only
+
+    async def missing() -> JSONResponse:
+        return JSONResponse({"detail": "MCP is not installed: pip install 'kernelet[mcp]'"}, 501)
+
+    app.add_api_route(PATH, missing, methods=["GET", "POST", "DELETE"], include_in_schema=False)
+
+
 @asynccontextmanager
 async def serve_mcp(
     app: FastAPI, engine: Engine, library: Stdlib, snapshots: Snapshots, choices: Choices | None = None

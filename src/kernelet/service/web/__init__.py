@@ -1,4 +1,4 @@
-"""The web page at `/`: static files, no build, nothing from elsewhere. Its calls are those of the REST interface."""
+"""The console at `/` and the interface at `/docs`: static files, no build, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 
-OPEN_PATHS: Final = frozenset({"/", "/static/page.css", "/static/page.js", "/static/cell.js", "/static/service.js"})
-"""What needs no token: the page itself has no secrets, and asks for the token where none was given."""
+PAGES: Final = {"/": "index.html", "/docs": "docs.html"}
+OPEN_PATHS: Final = frozenset(
+    {*PAGES, *(f"/static/{name}" for name in ("page.css", "page.js", "cell.js", "service.js", "docs.js"))}
+)
+"""What needs no token: the pages themselves have no secrets, and ask for the token where none was given."""
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page at `/` of `app`."""
+    """Serve the pages of `app`."""
     from fastapi.responses import FileResponse  # the service imports this module only where it serves
 
     def serve(path: str, name: str) -> None:
@@ -36,4 +39,4 @@ def add_page(app: FastAPI) -> None:
         app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False, response_class=FileResponse)
 
     for path in OPEN_PATHS:
-        serve(path, path.removeprefix("/static/") if path != "/" else "index.html")
+        serve(path, PAGES.get(path) or path.removeprefix("/static/"))

@@ -76,6 +76,7 @@ async function act(what) {
 function choose(id) {
   open = id;
   draw();
+  $("log").scrollTop = $("log").scrollHeight; // a console is read at its end
   $("code").focus();
 }
 

@@ -34,9 +34,17 @@ async function send(method, path, { body, accept } = {}) {
   throw new Refused(response.status, message || `status ${response.status}`);
 }
 
+/** Send what somebody wrote, and return the answer whatever it is. */
+export function raw(method, path, type, body) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  if (type) headers["Content-Type"] = type;
+  return fetch(path, { method, headers, body });
+}
+
 const at = (id, rest = "") => `v1/sessions/${encodeURIComponent(id)}${rest}`;
 const json = async (promise) => (await promise).json();
 
+export const document = () => json(send("GET", "openapi.json"));
 export const health = () => json(send("GET", "health"));
 export const sessions = async () => {
   const answer = await json(send("GET", "v1/sessions"));
