@@ -34,6 +34,11 @@ from .shared import CELL, CellNumbers, HistoryByNumber, PayloadsByThread, Steady
 from .tracebacks import below_ipython, contains_group, hide_our_frames
 from .windows import Windowed
 
+if os.name == "posix":
+    from .commands import Commands as Shell
+else:
+    Shell = InteractiveShell
+
 # What ipykernel sets for children, so that they colour their output and never open a pager.
 ENVIRONMENT = {
     "TERM": "xterm-color",
@@ -53,7 +58,7 @@ class _Traceback(threading.local):
     error: BaseException | None = None
 
 
-class ZMQInteractiveShell(Windowed, InteractiveShell):
+class ZMQInteractiveShell(Windowed, Shell):
     """IPython's shell in a Jupyter kernel."""
 
     __module__ = "ipykernel.zmqshell"
@@ -200,8 +205,8 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
         """Nothing: IPython keeps a copy of all that a cell prints in memory, for %notebook; 100 MB would stay there."""
         yield
 
-    # A command's output belongs to the cell, so it is piped; its status is in _exit_code.
-    system = InteractiveShell.system_piped
+    # A command's output belongs to the cell; its status is in _exit_code.
+    system = Shell.system_piped
 
     def add_payload(self, payload: dict[str, Any]) -> None:
         """Send something to the front end with the reply to the current cell."""
