@@ -1,6 +1,7 @@
 """Subshells (JEP 91): more lanes that run cells, each in a thread with a loop of its own, in the same namespace.
 
-Created and listed in the control lane or the wire thread, deleted in the control lane, looked up in the wire thread. A dict's single operations need no lock.
+Created and listed in the control lane or the wire thread, deleted in the control lane, looked up in the wire thread. A
+dict's single operations need no lock.
 """
 
 from __future__ import annotations
