@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelet.runtime.on_import import OnImport
+from kernelet.runtime.on_import import OnImport, call_after_import
 
 
 @pytest.fixture
@@ -51,3 +51,12 @@ def test_other_modules_are_none_of_its_business(module: str) -> None:
     OnImport("another_module", lambda: None)
     assert importlib.import_module(module).value == 1
     assert any(isinstance(one, OnImport) for one in sys.meta_path)
+
+
+def test_a_call_after_an_import_that_was_made_comes_at_once(module: str) -> None:
+    seen: list[int] = []
+    call_after_import(module, lambda: seen.append(1))
+    assert seen == []
+    importlib.import_module(module)
+    call_after_import(module, lambda: seen.append(2))
+    assert seen == [1, 2]

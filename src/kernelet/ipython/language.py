@@ -23,6 +23,7 @@ from ..runtime.background import tell_of_threads
 from ..runtime.deadline import DEADLINE, interrupter
 from ..runtime.host import Host
 from ..runtime.interrupt import Interrupts
+from ..runtime.on_import import call_after_import
 from ..runtime.parking import ParkedLoop
 from ..runtime.thread_parents import ThreadParents
 from . import aliases, aside, faults
@@ -71,6 +72,8 @@ class IPythonLanguage:
         self._c_stdout = CStdout()
         self._debugger: Debugger | None = None
         self._making_debugger = threading.Lock()
+        # Where each running cell runs, by the id of its Parent: the loop of its lane, or the TaskCell.
+        self.running: dict[int, object] = {}
         self.comms = CommManager(host)
         self.shell = self._app.make_shell(host, **options)
         self.stdin = Stdin(host)
@@ -80,6 +83,7 @@ class IPythonLanguage:
         self.comms.install(self.kernel)
         self.stdin.install()
         faults.install(host.log.fd)
+        call_after_import("matplotlib_inline.backend_inline", self._keep_figures_apart)
         aliases.install(self._app, self.kernel)
         if "JPY_SESSION_NAME" in os.environ:
             self.shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
@@ -105,7 +109,7 @@ class IPythonLanguage:
         silent = bool(content.get("silent", False))
         store_history = bool(content.get("store_history", not silent)) and not silent
         interrupts = self._enter_lane(request.lane)
-        context = self._where()[1]
+        parking, context = self._where()
         self.host.attribution.latest = parent
         context.run(PARENT.set, parent)
         count = self.shell.numbers.begin(store_history and not content["code"].isspace() and content["code"] != "")
@@ -120,6 +124,7 @@ class IPythonLanguage:
             context.run(DEADLINE.set, deadline)
             deadline.start(interrupter(interrupts))
         try:
+            self.running[id(parent)] = parking
             result = self._run(content["code"], store_history, silent, request.metadata)
             reply = self.outcome(result)
             expressions = self._expressions(content.get("user_expressions") or {}, reply)
@@ -132,6 +137,7 @@ class IPythonLanguage:
             interrupts.end_request()
             interrupts.install()
             self.shell.numbers.end()
+            self.running.pop(id(parent), None)
         self._leave_forked_child(reply["status"])
         flush_foreign_streams()
         self.drain()
@@ -157,8 +163,13 @@ class IPythonLanguage:
         parking, context = self._where()
         run = parking.call
         if self.awaits(code):
-            # Its task enters the context by itself; entered twice, a context refuses.
-            result: ExecutionResult = run(run_cell, code, **keywords)
+            # Its task enters the context by itself; entered twice, a context refuses. What hooks say before and after
+            # it is the cell's as well.
+            token = PARENT.set(context[PARENT])
+            try:
+                result: ExecutionResult = run(run_cell, code, **keywords)
+            finally:
+                PARENT.reset(token)
         else:
             result = context.run(run, run_cell, code, **keywords)
         return result
@@ -250,6 +261,15 @@ class IPythonLanguage:
     def _is_aside(self) -> bool:
         """Whether this thread answers while another runs a cell: it runs no code of the user's."""
         return not hasattr(self._here, "parking")
+
+    def lane_here(self) -> object | None:
+        """Return the loop of the lane whose thread this is; None in the user's threads, and the assistant's."""
+        return getattr(self._here, "parking", None)
+
+    def _keep_figures_apart(self) -> None:
+        from .figures import Strands, install  # needs matplotlib
+
+        install(Strands(self))
 
     def _namespaces(self) -> tuple[dict[str, Any], ...]:
         return self.shell.user_ns, vars(builtins)

@@ -44,7 +44,9 @@ class RunningTask:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tell of the cell, and begin it as a task of `loop`."""
         content, parent = self._request.content, self._request.parent
-        self._context.run(CELL.set, TaskCell())
+        cell = TaskCell()
+        self._context.run(CELL.set, cell)
+        self._language.running[id(parent)] = cell
         self._context.run(PARENT.set, parent)
         self._context.run(DEADLINE.set, self._request.deadline)
         self._silent = bool(content.get("silent", False))
@@ -112,6 +114,7 @@ class RunningTask:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         """Leave nothing behind; answer for a cell that was cancelled before its first step, or whose end failed."""
         self._language.host.interrupts.others.remove(self)
+        del self._language.running[id(self._request.parent)]
         if self._request.deadline is not None:
             self._request.deadline.stop()
         error = None if task.cancelled() else task.exception()

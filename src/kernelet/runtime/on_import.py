@@ -13,6 +13,14 @@ from types import ModuleType
 from typing import Any
 
 
+def call_after_import(name: str, call: Callable[[], None]) -> None:
+    """Call `call` once the module `name` is there: now, or right after its import."""
+    if name in sys.modules:
+        call()
+    else:
+        OnImport(name, call)
+
+
 class OnImport:
     """Calls `call` once, right after the module `name` was imported."""
 
