@@ -32,7 +32,8 @@ def test_breakpoint_stops_a_cell_which_then_goes_on(debugger: Debugging) -> None
     assert debugger.scope(stop)["number"]["value"] == "4.0"
     result = debugger.finish(stop, cell)
     assert result.content["status"] == "ok"
-    assert debugger.ask("debugInfo")["stoppedThreads"] == []
+    # ipykernel forgets none of the threads that stopped, and names those that never did.
+    assert debugger.ask("debugInfo")["stoppedThreads"] == [] or KERNEL_NAME != "kernelet"
 
 
 def test_stepping_goes_over_into_and_out_of_functions(debugger: Debugging) -> None:
@@ -130,7 +131,12 @@ def test_function_breakpoint_stops_where_the_function_begins(debugger: Debugging
     [
         ("raised", "try:\n    1 / 0\nexcept ZeroDivisionError:\n    pass", 2),
         ("userUnhandled", "def fail():\n    1 / 0\nfail()", 2),
-        ("uncaught", "def fail():\n    1 / 0\nfail()", 2),
+        pytest.param(
+            "uncaught",
+            "def fail():\n    1 / 0\nfail()",
+            2,
+            marks=pytest.mark.better_than_ipykernel("never stops: IPython catches what debugpy waits for"),
+        ),
     ],
 )
 def test_exception_stops_where_it_is_raised(debugger: Debugging, kind: str, code: str, line: int) -> None:
@@ -213,6 +219,7 @@ def test_rich_view_and_copy_of_a_local_variable(debugger: Debugging) -> None:
     assert debugger.kernel.execute("kept").result["text/html"] == "<b>bold</b>"
 
 
+@pytest.mark.better_than_ipykernel("skips every module that it had imported itself at its start")
 def test_internal_frames_are_not_shown_and_the_library_is_stepped_into(debugger: Debugging, tmp_path: Path) -> None:
     cell = debugger.run("import textwrap\ntextwrap.dedent('a')", 2)
     stop = debugger.stopped()

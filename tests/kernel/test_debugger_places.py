@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from debugging import Debugging, Stop
-from frontend import Frontend
+from frontend import KERNEL_NAME, Frontend
 
 STOPS_HERE = pytest.mark.better_than_ipykernel
 
@@ -54,7 +54,8 @@ def test_imported_file(debugger: Debugging, tmp_path: Path) -> None:
     assert debugger.scope(stop)["doubled"]["value"] == "8"
     debugger.ask("copyToGlobals", srcVariableName="doubled", dstVariableName="from_file", srcFrameId=stop.frame)
     debugger.finish(stop, cell)
-    assert debugger.kernel.execute("from_file").result == {"text/plain": "8"}, "not into the module's globals"
+    copied = debugger.kernel.execute("from_file").result
+    assert copied == {"text/plain": "8"} or KERNEL_NAME != "kernelet", "not into the module's globals"
 
 
 def test_cell_that_awaits_and_is_stepped_through(debugger: Debugging) -> None:
@@ -95,6 +96,7 @@ def test_thread_of_the_user(debugger: Debugging) -> None:
     assert debugger.finish(stop, cell).status == "ok"
 
 
+@STOPS_HERE("a subshell's cell runs over its breakpoints")
 def test_subshell_stands_while_control_answers(debugger: Debugging) -> None:
     kernel = debugger.kernel
     subshell = kernel.request("create_subshell_request", channel="control").content["subshell_id"]

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..runtime import debug_adapter
 from ..runtime.interrupt import Interrupts
 
 _DEBUGGER = ("pydevd", "_pydevd", "_pydev_")
-_WAITING = ("threading", "queue", "contextlib")
+_WAITING = ("threading", "queue", "contextlib", debug_adapter.__name__)
 _LOOK_DEPTH = 8
 # The standard library, by its files.
 _LIBRARY = (f"{sysconfig.get_path('stdlib')}{os.sep}", "<frozen ")
@@ -139,7 +140,7 @@ def _waits_in_debugger(frame: FrameType | None) -> bool:
         if frame is None:
             return False
         name = str(frame.f_globals.get("__name__"))
-        if name.partition(".")[0] not in _WAITING:
+        if name not in _WAITING:
             return name.startswith(_DEBUGGER)
         frame = frame.f_back
     return False

@@ -82,6 +82,7 @@ class Debugpy:
         sys.breakpointhook = hook
         self._debugger = get_global_debugger()
         _send_at_once(self._debugger)
+        _go_on_at_once(self._debugger)
         return host, port
 
 
@@ -100,6 +101,26 @@ def _forget_stops() -> None:
 def _send_at_once(debugger: Any) -> None:
     """Let pydevd's answers leave at once: it sends each in two pieces, and the second would wait 40 ms for an ack."""
     debugger.writer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _go_on_at_once(debugger: Any) -> None:
+    """Let a thread that was told to step or to continue do so: pydevd waits 200 ms first, and nobody ends that.
+
+    Source: pydevd.py, PyDB._do_wait_suspend, which waits between the command it has executed and the look at what it
+    changed (debugpy#1405: F10 is slow).
+    """
+    from _pydev_bundle._pydev_saved_modules import ThreadingEvent  # type: ignore[import-not-found]  # inside debugpy
+    from _pydevd_bundle.pydevd_constants import STATE_SUSPEND
+
+    class News(ThreadingEvent):  # type: ignore[misc]  # it has no types
+        """Something for a thread that stands: a command, or that it is not to stand any more."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            info = getattr(threading.current_thread(), "additional_info", None)  # pydevd's
+            goes_on = info is not None and info.pydev_state != STATE_SUSPEND
+            return goes_on or bool(super().wait(timeout))
+
+    debugger._thread_events.default_factory = News
 
 
 def _is_ours(name: str) -> bool:
@@ -170,6 +191,7 @@ class Adapter:
         why = "debugpy's adapter has ended"
         try:
             while data := await self._reader.read(_CHUNK):
+                self._acknowledge()
                 for received in self._conversation.receive(data):
                     self._take(received)
         except (OSError, MalformedFrame) as error:
@@ -179,6 +201,11 @@ class Adapter:
             self._writer.close()
             self._fail(why)
             self._on_lost(self, why)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge at once what was read: until then the adapter holds back what it has to say next (Nagle)."""
+        if hasattr(socket, "TCP_QUICKACK"):  # Linux: holds for the next acknowledgements only
+            self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _take(self, received: Response | Event | ReverseRequest) -> None:
         match received:
