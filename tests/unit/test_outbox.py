@@ -86,7 +86,9 @@ class AnyInterleaving(RuleBasedStateMachine):
         deadline = self.box.put_text(name, parent, text, self.now)
         assert deadline <= self.now + HOLD_S
         add_text(self.put, name, parent, text, self.now)
-        self.waiting.append((self.now, len(text)))
+        # What is longer than a message may be has been put in pieces.
+        pieces = range(0, max(len(text), 1), outbox.MERGE_LIMIT_CHARS)
+        self.waiting.extend((self.now, len(text[at : at + outbox.MERGE_LIMIT_CHARS])) for at in pieces)
 
     @rule(body=st.binary(max_size=5))
     def put_frames(self, body: bytes) -> None:
@@ -135,6 +137,19 @@ class AnyInterleaving(RuleBasedStateMachine):
             self.seen.items.append(item)
         assert told(self.seen.runs()) == told(self.put)
         assert (self.box.size, len(self.box), self.box.deadline()) == (0, 0, None)
+
+
+def test_a_huge_text_leaves_in_messages_of_bounded_size_and_nothing_of_it_is_lost() -> None:
+    box = Outbox()
+    text = "".join(map(chr, range(32, 32 + 1000))) * 3000
+    box.put_text("stdout", ONE, "before", 0.0)
+    box.put_text("stdout", ONE, text, 0.0)
+    found = []
+    while (item := box.take(1.0)) is not None:
+        assert isinstance(item, Text)
+        found.append(item.text)
+    assert "".join(found) == "before" + text
+    assert max(map(len, found)) <= 2 * MERGE_LIMIT_CHARS
 
 
 class AnyInterleavingWithASmallLimit(AnyInterleaving):

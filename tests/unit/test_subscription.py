@@ -49,6 +49,29 @@ def test_events_beyond_the_bound_are_left_out_and_the_end_is_not() -> None:
     assert found[-1].type == "done"
 
 
+def test_large_displays_beyond_the_bound_are_left_out_and_said_to_be() -> None:
+    size = subscription.MAX_WAITING_RICH_CHARS // 4
+    shown = [Rich(type="display", data={"application/json": {"a": "x" * size}}, seq=n) for n in range(6)]
+    found = read(*shown, done(6))
+    assert [one.type for one in found] == ["display", "display", "display", "notice", "done"]
+    assert isinstance(found[3], Notice)
+    assert "3 characters or outputs" in found[3].text
+
+
+def test_what_was_read_makes_room() -> None:
+    async def scenario() -> int:
+        reader = Subscription("e", 60)
+        shown = Rich(type="display", data={"text/html": "x" * subscription.MAX_WAITING_RICH_CHARS})
+        events = reader.events()
+        for _ in range(3):
+            reader.publish(shown)
+            assert await anext(events) is shown
+        reader.publish(done())
+        return len([event async for event in events])
+
+    assert asyncio.run(scenario()) == 1
+
+
 def test_silence_is_filled_with_pings() -> None:
     async def scenario() -> list[str]:
         reader = Subscription("e", 0.001)

@@ -26,11 +26,9 @@ from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
 from . import completer
 from .cell_name import CellCompiler
-from .commands import Commands
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .hooks import ParentToken, message_parent
 from .inspector import Inspector
-from .quick_tracebacks import quicken
 from .runners import LoopRunner, run_in_trio
 from .shared import CELL, CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
@@ -55,7 +53,7 @@ class _Traceback(threading.local):
     error: BaseException | None = None
 
 
-class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
+class ZMQInteractiveShell(Windowed, InteractiveShell):
     """IPython's shell in a Jupyter kernel."""
 
     __module__ = "ipykernel.zmqshell"
@@ -202,6 +200,9 @@ class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
         """Nothing: IPython keeps a copy of all that a cell prints in memory, for %notebook; 100 MB would stay there."""
         yield
 
+    # A command's output belongs to the cell, so it is piped; its status is in _exit_code.
+    system = InteractiveShell.system_piped
+
     def add_payload(self, payload: dict[str, Any]) -> None:
         """Send something to the front end with the reply to the current cell."""
         assert self.payload_manager is not None
@@ -244,7 +245,6 @@ class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
         if self.on_uncaught is not None and kwargs.get("running_compiled_code"):
             self.on_uncaught(value)
         hide_our_frames(tb)
-        quicken(tb)
         with self._showing:  # ultratb keeps what it formats in attributes of one object
             self._show(etype, value, tb, *args, **kwargs)
 

@@ -92,6 +92,9 @@ class Outbox:
 
         Returns the time in seconds (of the clock of `now`) at which it must have left.
         """
+        if len(text) > MERGE_LIMIT_CHARS:  # in one message it would be many times its size here and at each client's
+            pieces = [text[at : at + MERGE_LIMIT_CHARS] for at in range(0, len(text), MERGE_LIMIT_CHARS)]
+            return max([self.put_text(name, parent, piece, now) for piece in pieces])
         last = self.growing
         if last is None or last.parent is not parent or last.name != name or last.size >= MERGE_LIMIT_CHARS:
             self._close()

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelet.service.heap import give_back
 from kernelet.service.http.guard import refuse_open_bind
 from kernelet.service.log import configure
 from kernelet.service.server import make_server, with_token
@@ -93,6 +94,7 @@ def _run(options: dict[str, Any]) -> int:
         if made and settings.token:
             print(f"kernelet token: {settings.token}", file=sys.stderr, flush=True)
 
+    give_back()
     server = make_server(settings, announce=announce)
     server.run()
     return 0 if server.started else 1

@@ -35,6 +35,7 @@ from kernelet.service.result import (
     Started,
     Text,
     Timing,
+    chars,
 )
 from kernelet.service.settings import Settings
 from kernelet.service.spool import Spool
@@ -157,6 +158,11 @@ class Execution(Request):
         super().take(channel, message)
         return None
 
+    def gap(self) -> None:
+        """Hear that something was too large to be taken: it is over, as with any other output beyond the limit."""
+        self.stop("output_limit")
+        self.notice("Some output was too large to be taken, and is lost with what came right after it.")
+
     def _within_limit(self, text: str) -> str:
         """Return what of `text` may still come out."""
         allowed = self._outputs.allow(len(text))
@@ -167,8 +173,8 @@ class Execution(Request):
 
     def _rich(self, msg_type: str, content: dict[str, Any]) -> Awaitable[None] | None:
         data = content.get("data", {})
-        size = sum(len(value) for value in data.values() if isinstance(value, str))
-        if self._outputs.allow(size) < size:
+        size = chars(data)
+        if self._outputs.allow(size) < size or (msg_type != "update_display_data" and self._outputs.full):
             self.stop("output_limit")
             return None
         fitting = self._fit_rich(msg_type, content)

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import psutil
 
-from kernelet.service.backends.backend import Backend, Kernel, KernelRequest, Message
+from kernelet.service.backends.backend import GAP, Backend, Kernel, KernelRequest, Message
 from kernelet.service.errors import ServiceError, Unavailable
 from kernelet.service.execution import Execution
+from kernelet.service.gaps import Gaps
 from kernelet.service.inside import environment
 from kernelet.service.inside.expression import answer, request_content
 from kernelet.service.metrics import Metrics
@@ -72,6 +73,7 @@ class Incarnation:
         self._kernel: Kernel | None = None
         self._birth: asyncio.Task[Kernel] | None = None
         self._requests: dict[str, Request] = {}
+        self._gaps = Gaps()
         self._lost: Lost | None = None
         self._recoveries = 0
         self._forced = False
@@ -148,7 +150,10 @@ class Incarnation:
 
     def _hear(self, channel: str, message: Message) -> Awaitable[None] | None:
         parent = message.get("parent_header") or {}
-        request = self._requests.get(parent.get("msg_id", ""))
+        if message["header"]["msg_type"] == GAP and self._kernel is not None:
+            self._gaps.bridge(self._kernel, self._requests.values())
+        msg_id = parent.get("msg_id", "")
+        request = self._requests.get(msg_id) or self._gaps.probe(msg_id)
         # Without one: output of a thread whose execution has ended, or nothing of ours.
         return request.take(channel, message) if request else None
 

@@ -11,13 +11,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernelet.service.images import ImageError, fit_base64, is_raster
-from kernelet.service.result import Cut, Output, Truncated
+from kernelet.service.result import Cut, Output, Truncated, chars
 from kernelet.service.settings import Settings
 from kernelet.service.spool import Spool
 from kernelet.service.text_budget import TextBudget, fit_text
 
 _READABLE = frozenset({"text/plain", "text/markdown", "text/latex"})
 """Text of which a part is worth something; half a page of HTML is not."""
+
+MAX_RESULTS = 10_000
+"""Results and displays of one execution: whoever makes more has a loop that does not end."""
+
+
+_SHARES = 16
+"""What is no image may be so many times as long as one image, all together."""
+
+
+def _text_chars(data: Mapping[str, Any]) -> int:
+    return chars({mime: value for mime, value in data.items() if not is_raster(mime)})
 
 
 class Outputs:
@@ -33,6 +44,12 @@ class Outputs:
         self._clear_at_next = False
         self._cut_results = 0
         self._size = 0
+        self._kept = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether one more result or display is one too many."""
+        return len(self._results) >= MAX_RESULTS
 
     def _budget(self, name: str) -> TextBudget:
         return TextBudget(self._settings.max_output_chars, lambda text: self._spool.append(name, text))
@@ -63,18 +80,20 @@ class Outputs:
         self._text = {name: self._budget(name) for name in self._text}
         self._results.clear()
         self._displays.clear()
-        self._images = self._cut_results = 0
+        self._images = self._cut_results = self._kept = 0
 
     def add_rich(self, output: Output) -> None:
         """Take a result or a display that fits."""
         self._clear_if_due()
         self._results.append(output)
+        self._kept += _text_chars(output.data)
         if output.display_id:
             self._displays.setdefault(output.display_id, []).append(output)
 
     def update(self, display_id: str, data: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Give displays of this execution new contents."""
         for output in self._displays.get(display_id, ()):
+            self._kept += _text_chars(data) - _text_chars(output.data)
             output.data, output.metadata = data, metadata
 
     def needs_thread(self, data: Mapping[str, Any]) -> bool:
@@ -142,15 +161,17 @@ class Outputs:
             text = value
         else:
             text, limit = json.dumps(value), max(limit, self._settings.max_image_bytes)
-        if len(text) <= limit:
+        room = _SHARES * self._settings.max_image_bytes - self._kept
+        if len(text) <= min(limit, room):
             fitted[mime] = value
             return
         path = self._spool.append(f"{len(self._results) + 1}.{mime.partition('/')[2].partition('+')[0]}", text)
-        if mime in _READABLE:
+        if mime in _READABLE and limit <= room:
             fitted[mime] = fit_text(text, limit, path)
             self._cut_results += 1
         else:
-            omitted[mime] = {"reason": f"{len(text)} chars", "chars": len(text), **({"path": path} if path else {})}
+            reason = f"{len(text)} chars" if len(text) > limit else "over the budget of all outputs"
+            omitted[mime] = {"reason": reason, "chars": len(text), **({"path": path} if path else {})}
 
     def finish(self) -> tuple[str, str, list[Output], Truncated | None, str | None]:
         """Return stdout, stderr, the results, what was cut of them, and where the whole text is."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -20,6 +22,11 @@ class Error(BaseModel):
     name: str
     value: str
     traceback: list[str] = []
+
+
+def chars(data: Mapping[str, Any]) -> int:
+    """Return how long a MIME bundle is, as characters of JSON for what is no text."""
+    return sum(len(value) if isinstance(value, str) else len(json.dumps(value)) for value in data.values())
 
 
 class Output(BaseModel):

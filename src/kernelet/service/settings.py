@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field(default="INFO", validation_alias=_also("log_level", "jupyter_log_level"))
     log_code: bool = False
 
+    @property
+    def max_message_bytes(self) -> int:
+        """Beyond this a message of a kernel is refused: code can send what it likes, and it would be here in whole."""
+        return self.max_output_bytes + (16 << 20)  # JSON takes more room than what it says
+
     def without_zygote(self) -> Self:
         """Return the same for a program with one kernel: a zygote pays from the second on, unless one is wanted."""
         return self if "zygote" in self.model_fields_set else self.model_copy(update={"zygote": False})

@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from kernelet.service.result import Done, Event, Notice, Ping, Text
+from kernelet.service.result import Done, Event, Notice, Ping, Rich, Text, chars
 
 MAX_WAITING_CHARS = 1_000_000
 MAX_WAITING_EVENTS = 1_000
+MAX_WAITING_RICH_CHARS = 16_000_000
+"""Images and the like: an execution's twenty largest fit."""
 
 
 class Subscription:
@@ -20,6 +22,7 @@ class Subscription:
         self._ping_interval = ping_interval
         self._waiting: deque[Event] = deque()
         self._chars = 0
+        self._rich_chars = 0
         self._skipped = 0
         self._wake = asyncio.Event()
 
@@ -36,9 +39,12 @@ class Subscription:
                 last.seq = event.seq
                 return
             event = event.model_copy()
-        elif len(self._waiting) >= MAX_WAITING_EVENTS and not isinstance(event, Done):
-            self._skipped += 1
-            return
+        elif not isinstance(event, Done):
+            size = chars(event.data) if isinstance(event, Rich) else 0
+            if len(self._waiting) >= MAX_WAITING_EVENTS or self._rich_chars + size > MAX_WAITING_RICH_CHARS:
+                self._skipped += 1
+                return
+            self._rich_chars += size
         if self._skipped and isinstance(event, Done):
             self._waiting.append(
                 Notice(
@@ -59,6 +65,8 @@ class Subscription:
                 event = self._waiting.popleft()
                 if isinstance(event, Text):
                     self._chars -= len(event.text)
+                elif isinstance(event, Rich):
+                    self._rich_chars -= chars(event.data)
                 yield event
                 if isinstance(event, Done):
                     return

@@ -36,6 +36,9 @@ async def supervise(
         interrupted()
         await kernel.interrupt()
         done, _ = await asyncio.wait(ends, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        if not done and request.over:
+            # A flood that was said before is still on its way here: there is nothing left to interrupt.
+            done, _ = await asyncio.wait(ends, timeout=settings.timeout_total, return_when=asyncio.FIRST_COMPLETED)
         if done:
             return False
     await kernel.kill()

@@ -13,6 +13,9 @@ from kernelet.launch.confined import Confinement
 Message = dict[str, Any]
 """A Jupyter message as jupyter_client has it: header, parent_header, metadata, content, buffers."""
 
+GAP = "gap"
+"""The type of a message that a backend itself puts on iopub: some of what the kernel said before was lost."""
+
 Listener = Callable[[str, Message], Awaitable[None] | None]
 """Called in the loop with the channel (shell, iopub, stdin, control) and each message, in order.
 

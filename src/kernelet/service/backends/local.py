@@ -22,7 +22,8 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from kernelet.launch import spec
 from kernelet.launch.provisioner import ZygoteProvisioner
-from kernelet.service.backends.backend import Kernel, KernelRequest, Listener
+from kernelet.service.backends.backend import GAP, Kernel, KernelRequest, Listener
+from kernelet.service.backends.broken import broken
 from kernelet.service.backends.processes import MARK, kill_tree, started_at
 from kernelet.service.backends.readiness import Readiness
 from kernelet.service.errors import NotFound, ServiceError, Unavailable
@@ -30,12 +31,14 @@ from kernelet.service.settings import Settings
 
 logger = logging.getLogger("kernelet.service")
 
-CHANNELS = ("iopub", "shell", "stdin", "control")
+CHANNELS = ("shell", "stdin", "control")
 SECRETS = ("KERNELET_TOKEN", "KERNELET_BACKEND_TOKEN", "JUPYTER_TOKEN")
 """Of the service: user code must not read them."""
 
 _RECONNECT_MS = 2
 """Doubled with each trial."""
+_UNREAD = 16
+"""Messages of up to a megabyte that may wait in a socket; what is behind them waits in the kernel."""
 _LEAVING_S = 1.0
 _LAST_WORDS_S = 0.05
 """After its death, what a kernel sent before still comes out of the sockets."""
@@ -44,7 +47,7 @@ _LAST_WORDS_S = 0.05
 class LocalKernel:
     """One kernel process, its sockets, and the tasks that read them."""
 
-    def __init__(self, manager: AsyncKernelManager, kernel_id: str, log: Path) -> None:
+    def __init__(self, manager: AsyncKernelManager, kernel_id: str, log: Path, max_message: int) -> None:
         self.kernel_id = kernel_id
         self.pid: int | None = getattr(manager.provisioner, "pid", None)
         self.gone: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
@@ -56,14 +59,18 @@ class LocalKernel:
         # A new kernel is connected to before it listens; ZMQ's next trial would come 100 ms later.
         client.context.reconnect_ivl = _RECONNECT_MS
         client.context.reconnect_ivl_max = 100
+        client.context.rcvhwm = _UNREAD
+        # Code can send what it likes: beyond this ZMQ breaks the connection.
+        client.context.maxmsgsize = max_message
         client.start_channels(hb=False)
         self._client = client
         self._listener: Listener = lambda channel, message: None
         self._born = started_at(self.pid)
         self._dead = asyncio.Event()
+        self._welcomed = False
         self._killing: asyncio.Task[None] | None = None
         self._tasks = [asyncio.create_task(self._read(channel)) for channel in CHANNELS]
-        self._tasks.append(asyncio.create_task(self._watch()))
+        self._tasks += [asyncio.create_task(self._read_iopub()), asyncio.create_task(self._watch())]
 
     def listen(self, listener: Listener) -> None:
         """Hand all messages to `listener` from now on."""
@@ -130,9 +137,28 @@ class LocalKernel:
             except ValueError as error:  # a wrong signature, or no message at all
                 logger.warning("kernel %s sent something unreadable: %s", self.kernel_id, error)
                 continue
+            if channel == "iopub" and message["header"]["msg_type"] == "iopub_welcome":
+                # Each subscription is welcomed: a second one follows a broken connection.
+                if self._welcomed:
+                    message = {**message, "header": {**message["header"], "msg_type": GAP}}
+                self._welcomed = True
             waiting = self._listener(channel, message)
             if waiting is not None:
                 await waiting
+
+    async def _read_iopub(self) -> None:
+        """Read iopub, on a new socket whenever the one that it had hears nothing any more."""
+        while True:
+            reading = asyncio.create_task(self._read("iopub"))
+            try:
+                await broken(self._client.iopub_channel.socket)
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+            # Not disconnect() and connect(): while messages of several parts came in, libzmq aborted (fq.cpp, !_more).
+            self._client.iopub_channel.stop()
+            self._client._iopub_channel = None
+            self._client.iopub_channel.start()
 
     async def _watch(self) -> None:
         """Wait for the death of the process without polling, where the system allows it."""
@@ -267,7 +293,7 @@ class LocalBackend:
                     raise Unavailable(f"The kernel could not be started: {error}") from error
                 raise
         self.zygote_up = getattr(provisioner, "born_by", None) == "fork"
-        kernel = LocalKernel(manager, kernel_id, log)
+        kernel = LocalKernel(manager, kernel_id, log, self._settings.max_message_bytes)
         self._kernels.add(kernel)
         kernel.gone.add_done_callback(lambda _: self._kernels.discard(kernel))
         try:

@@ -75,7 +75,7 @@ class RemoteKernel:
                 name: value for name, value in self._http.headers.items() if name.lower() == "authorization"
             },
             open_timeout=self._settings.timeout_connect,
-            max_size=None,
+            max_size=self._settings.max_message_bytes,
             close_timeout=1,
         )
 

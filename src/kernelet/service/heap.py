@@ -1,0 +1,28 @@
+"""The C library's heap in a server that runs for months: large blocks go back to the system when they are freed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+"""Of mallopt(3)."""
+LARGE_BYTES: Final = 128 * 1024
+
+
+def give_back() -> bool:
+    """Have glibc take every large block from the system and return it; tell whether this is glibc.
+
+    Left alone it raises its threshold to the largest block it has seen freed: a flood of messages of a megabyte then
+    leaves holes in the heaps of all threads, and the process tens of megabytes larger for good.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes  # only servers need it
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # musl: it has no such thresholds
+        return False
+    return all(mallopt(option, LARGE_BYTES) == 1 for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))
