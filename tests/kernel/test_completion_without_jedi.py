@@ -14,12 +14,11 @@ class Own(str):
 own = Own('a')
 get_ipython().Completer.jedi_compute_type_timeout = 60_000
 """
-# IPython's own completer, as it is without a kernel: the class it made, and none of the shell's listings of modules.
+# IPython's own completer, as it is without a kernel.
 THEIRS = """
 def become():
-    import IPython.core.completer as theirs
     completer = get_ipython().Completer
-    completer.__class__ = theirs.IPCompleter
+    vars(completer).pop("_jedi_matches", None)
     for chain in completer.custom_completers.strs.values():
         chain.chain = [one for one in chain.chain if one[0] >= 50]
 become(); del become

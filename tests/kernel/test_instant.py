@@ -41,7 +41,8 @@ print(json.dumps({
     "flags": sys.flags[:], "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
     "nofile": resource.getrlimit(resource.RLIMIT_NOFILE), "tty": os.isatty(1), "executable": sys.executable,
     "python": sorted(n for n in os.environ if n.startswith("PYTHON")), "backend": os.environ["MPLBACKEND"],
-    "columns": os.environ.get("COLUMNS"), "hooks": len(sys.meta_path), "excepthook": sys.excepthook.__module__,
+    "columns": os.environ.get("COLUMNS"), "excepthook": sys.excepthook.__module__,
+    "hooks": sum(type(one).__name__ != "OnImport" for one in sys.meta_path),  # whose modules a zygote may have
     "fds": sorted({kind_of(fd) for fd in os.listdir("/proc/self/fd")}),
 }, default=str))
 """

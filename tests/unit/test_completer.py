@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+from IPython.core.completer import IPCompleter
 
 from kernelet.ipython import completer
 
@@ -25,15 +26,15 @@ def test_each_attribute_of_a_plain_value_has_its_kind_and_signature(value: objec
 
 
 @pytest.fixture
-def known() -> completer.IPCompleter:
-    return completer.IPCompleter(namespace={"text": "a", "own": type("Own", (str,), {})()}, global_namespace={})
+def ours() -> IPCompleter:
+    return IPCompleter(namespace={"text": "a", "own": type("Own", (str,), {})()}, global_namespace={})
 
 
 @pytest.mark.parametrize(
     "code", ["text.", "print(text.up", "a = 1\ntext.", "if a:\n    b = text.", "import o", "x\nfrom o"]
 )
-def test_no_jedi_is_needed_for(known: completer.IPCompleter, code: str) -> None:
-    assert known._known(code)
+def test_no_jedi_is_needed_for(ours: IPCompleter, code: str) -> None:
+    assert completer.known(ours, code)
 
 
 @pytest.mark.parametrize(
@@ -42,15 +43,15 @@ def test_no_jedi_is_needed_for(known: completer.IPCompleter, code: str) -> None:
      "lambda text.", "'''\ntext.", "\\\ntext.", "from a import *\ntext.", "import o, p", "import o.",
      "from . import o", "x\\\nimport o"],
 )  # fmt: skip
-def test_jedi_is_asked_for(known: completer.IPCompleter, code: str) -> None:
-    assert known._known(code) is None
+def test_jedi_is_asked_for(ours: IPCompleter, code: str) -> None:
+    assert completer.known(ours, code) is None
 
 
-def test_what_one_underscore_hides_is_hidden_after_a_dot(known: completer.IPCompleter) -> None:
+def test_what_one_underscore_hides_is_hidden_after_a_dot(ours: IPCompleter) -> None:
     def names(code: str) -> list[str]:
-        return [one.name for one in known._jedi_matches(len(code), 0, code)]
+        return [one.name for one in completer.jedi_matches(ours, len(code), 0, code)]
 
     assert not [name for name in names("text.") if name.startswith("_")]
     assert "__len__" in names("text._")
-    known.omit__names = 0
+    ours.omit__names = 0
     assert "__len__" in names("text.")

@@ -11,8 +11,9 @@ import re
 from typing import Any, Final
 
 _MISSING: Final = object()
-_DOTTED = re.compile(r"([^\W\d]\w*(?:\.\w+)*)\.(\w*)$")
-_AFTER_CALL_OR_SUBSCRIPT = re.compile(r"[)\]]\s*\.\s*\w*$")
+# Patterns, compiled when they are first needed.
+_DOTTED: Final = r"([^\W\d]\w*(?:\.\w+)*)\.(\w*)$"
+_AFTER_CALL_OR_SUBSCRIPT: Final = r"[)\]]\s*\.\s*\w*$"
 _LOOKUPS = ("__getattr__", "__getattribute__", "__dir__", "__getitem__")
 _LOOKS = (*_LOOKUPS, "__repr__", "__str__", "__len__", "__doc__", "__signature__", "__call__")
 
@@ -52,9 +53,9 @@ def names_of(thing: Any) -> list[str]:
 
 def completions(namespaces: tuple[dict[str, Any], ...], code: str) -> list[str] | None:
     """Return what may follow `code`, or None where nobody's code is in the way and IPython may look."""
-    if _AFTER_CALL_OR_SUBSCRIPT.search(code):
+    if re.search(_AFTER_CALL_OR_SUBSCRIPT, code):
         return []
-    dotted = _DOTTED.search(code)
+    dotted = re.search(_DOTTED, code)
     if dotted is None:
         return None
     try:

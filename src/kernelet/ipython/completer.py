@@ -1,4 +1,4 @@
-"""The completer of the shell: IPython's, which answers without jedi where jedi's answer is known beforehand.
+"""Completions that are jedi's without jedi: where its answer is known beforehand.
 
 That is after `import` and `from`, and after the name of a variable whose value is a string, a number or a container of
 Python's own. jedi takes 90 ms to load and 10 for each answer. Any thread.
@@ -55,44 +55,43 @@ class Known(NamedTuple):
         return f"{self.name}({self.parameters}"
 
 
-class IPCompleter(completer.IPCompleter):
-    """Named as IPython's: `%config IPCompleter` and config files mean this one."""
+def jedi_matches(ours: completer.IPCompleter, cursor_column: int, cursor_line: int, text: str) -> Iterator[Any]:
+    """Return what `IPCompleter._jedi_matches` returns."""
+    before = text[: completer.cursor_to_position(text, cursor_line, cursor_column)]
+    found = known(ours, before)
+    if found is None:
+        matches: Iterator[Any] = completer.IPCompleter._jedi_matches(ours, cursor_column, cursor_line, text)
+        return matches
+    if before.endswith(".") and ours.omit__names:
+        hidden = "_" if ours.omit__names == 2 else "__.*__$"
+        found = [one for one in found if not re.match(hidden, one.name)]
+    return iter(found)
 
-    def _jedi_matches(self, cursor_column: int, cursor_line: int, text: str) -> Iterator[Any]:
-        before = text[: completer.cursor_to_position(text, cursor_line, cursor_column)]
-        known = self._known(before)
-        if known is None:
-            matches: Iterator[Any] = super()._jedi_matches(cursor_column, cursor_line, text)
-            return matches
-        if before.endswith(".") and self.omit__names:
-            hidden = re.compile("_" if self.omit__names == 2 else "__.*__$")
-            known = [one for one in known if not hidden.match(one.name)]
-        return iter(known)
 
-    def _known(self, before: str) -> list[Known] | None:
-        """Return what jedi would find, in its order; None where only jedi knows."""
-        above, _, line = before.rpartition("\n")
-        if re.match(_IMPORT, line) and "sys.path" not in above:
-            from . import modules  # most kernels are never asked
+def known(ours: Any, before: str) -> list[Known] | None:
+    """Return what jedi would find, in its order; None where only jedi knows."""
+    above, _, line = before.rpartition("\n")
+    if re.match(_IMPORT, line) and "sys.path" not in above:
+        from . import modules  # most kernels are never asked
 
-            names = modules.names_for_jedi()
-            if names is None:
-                return None
-            found = [(name, "module", "") for name in names]
-            typed = line.split()[1] if line[-1:].strip() else ""
-        elif (dotted := re.match(_DOTTED, line)) and not re.search(_NO_EXPRESSION, line):
-            name, typed = dotted.groups()
-            spaces = (self.namespace, self.global_namespace)
-            value = next((space[name] for space in spaces if space and name in space), None)
-            if type(value) not in _PLAIN or len(re.findall(rf"\b{name}\b", before)) > 1 or re.search(_STAR, above):
-                return None
-            found = attributes(value)
-        else:
+        names = modules.names_for_jedi()
+        if names is None:
             return None
-        if above and not _whole(above):
+        found = [(name, "module", "") for name in names]
+        typed = line.split()[1] if line[-1:].strip() else ""
+    elif (dotted := re.match(_DOTTED, line)) and not re.search(_NO_EXPRESSION, line):
+        name, typed = dotted.groups()
+        spaces = (ours.namespace, ours.global_namespace)
+        value = next((space[name] for space in spaces if space and name in space), None)
+        if type(value) not in _PLAIN or len(re.findall(rf"\b{name}\b", before)) > 1 or re.search(_STAR, above):
             return None
-        matching = [Known(*one, len(typed)) for one in found if one[0].startswith(typed)]
-        return sorted(matching, key=lambda one: (one.name.startswith("__"), one.name.startswith("_"), one.name.lower()))
+        found = attributes(value)
+    else:
+        return None
+    if above and not _whole(above):
+        return None
+    matching = [Known(*one, len(typed)) for one in found if one[0].startswith(typed)]
+    return sorted(matching, key=lambda one: (one.name.startswith("__"), one.name.startswith("_"), one.name.lower()))
 
 
 def _whole(lines: str) -> bool:
@@ -131,20 +130,3 @@ def _described(attribute: Any) -> tuple[str, str]:
     except ValueError:
         told = re.match(_TOLD, attribute.__doc__ or "")
         return "function", told[1] if told else "?)"
-
-
-def install(shell: Any) -> None:
-    """Put this completer, and quick listings of modules, in the place of IPython's."""
-    shell.Completer.__class__ = IPCompleter  # IPython makes its own, by name
-    for command in ("import", "from", "%aimport"):
-        shell.set_hook("complete_command", _complete_module, priority=49, str_key=command)
-
-
-def _complete_module(shell: Any, event: Any) -> list[str] | None:
-    """Complete the first name of an import. None: IPython's completer is next."""
-    words = event.line.split(" ")
-    if len(words) != 2 or "." in words[1]:
-        return None
-    from . import modules
-
-    return modules.names_for_ipython(event.symbol)

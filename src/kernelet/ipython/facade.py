@@ -6,7 +6,6 @@ Any thread, where a method does not say otherwise. The machinery itself is elsew
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import replace
@@ -69,7 +68,8 @@ class IPythonKernel(Answers, SingletonConfigurable):
         self.control_stream = WireSocket(host, "control")
         self.stdin_socket = WireSocket(host, "stdin")
         self.io_loop = IOLoop(host)
-        self.ident = str(uuid.UUID(hex=host.wire.codec.session))
+        session = host.wire.codec.session
+        self.ident = "-".join((session[:8], session[8:12], session[12:16], session[16:20], session[20:]))  # as a UUID
         self.pid = os.getpid()
         own: dict[str, Custom] = {
             **own_handlers(self._handover),

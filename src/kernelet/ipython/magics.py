@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core import page
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
-from IPython.core.magics.code import CodeMagics, MacroToEdit
 
 from ..runtime.lane import SUBSHELL_THREAD
-from .connect import connect_qtconsole, get_connection_file, get_connection_info
 from .shared import load_magics_one_at_a_time
 
 if TYPE_CHECKING:
@@ -44,6 +42,8 @@ class KernelMagics(Magics):
 
         -n N: at this line; -p: what was opened last; -r: history as it was typed.
         """
+        from IPython.core.magics.code import CodeMagics, MacroToEdit  # 1 ms, and few kernels are asked
+
         options, arguments = self.parse_options(parameter_s, "prn:")
         last = self._edited if last_call is None else last_call
         try:
@@ -123,6 +123,8 @@ class KernelMagics(Magics):
         """Print how another client connects to this kernel."""
         from jupyter_core.paths import jupyter_runtime_dir
 
+        from .connect import get_connection_file, get_connection_info  # it needs subprocess: 2 ms
+
         path = get_connection_file()
         print(json.dumps(json.loads(str(get_connection_info())), indent=2))
         local = os.path.basename(path) if os.path.dirname(path) == os.path.abspath(jupyter_runtime_dir()) else path
@@ -134,6 +136,8 @@ class KernelMagics(Magics):
         """Open a Qt console on this kernel; what follows are its options."""
         if importlib.util.find_spec("qtconsole") is None:
             raise UsageError("%qtconsole needs the package qtconsole, which is not installed")
+        from .connect import connect_qtconsole
+
         connect_qtconsole(argv=shlex.split(arg, posix=os.name == "posix"))
 
     @line_magic

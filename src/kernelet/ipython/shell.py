@@ -24,11 +24,10 @@ from ..runtime.attribution import PARENT
 from ..runtime.deadline import DEADLINE
 from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
-from . import completer
+from . import completions, inspector
 from .cell_name import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .hooks import ParentToken, message_parent
-from .inspector import Inspector
 from .runners import LoopRunner, run_in_trio
 from .shared import CELL, CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
@@ -61,7 +60,6 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
     displayhook_class = Type(ZMQShellDisplayHook)
     display_pub_class = Type(ZMQDisplayPublisher)
     compiler_class = Type(CellCompiler)
-    inspector_class = Type(Inspector)
     kernel: Any = AnyTrait()
     host: Host = AnyTrait()  # type: ignore[assignment]  # a trait is its value's type
     exiter = Instance(ZMQExitAutocall)
@@ -140,7 +138,8 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
 
     def init_completer(self) -> None:
         super().init_completer()
-        completer.install(self)
+        completions.install(self)
+        inspector.install(self)
 
     def init_magics(self) -> None:
         super().init_magics()

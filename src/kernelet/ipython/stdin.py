@@ -6,15 +6,16 @@ Any thread. What user code finds in `builtins` and `getpass` is replaced for the
 from __future__ import annotations
 
 import builtins
-import getpass
 import sys
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import StdinNotImplementedError
 
 from ..runtime.ask import StdinRefused
 from ..runtime.host import Host
+from ..runtime.on_import import call_after_import
 
 if TYPE_CHECKING:
     from .debugger import Debugger
@@ -25,15 +26,21 @@ class Stdin:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._input, self._getpass = builtins.input, getpass.getpass
+        self._input = builtins.input
+        self._getpass: Callable[..., str]
         # Set once somebody has asked for the debugger.
         self.debugger: Debugger | None = None
 
     def install(self) -> None:
         """Replace input, getpass.getpass and the breakpoint hook."""
         builtins.input = self.input
-        getpass.getpass = self.getpass
+        call_after_import("getpass", self._replace_getpass)
         sys.breakpointhook = self.breakpoint
+
+    def _replace_getpass(self) -> None:
+        import getpass
+
+        self._getpass, getpass.getpass = getpass.getpass, self.getpass
 
     def input(self, prompt: object = "", /) -> str:
         """Return a line from the front end.

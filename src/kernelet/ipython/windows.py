@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
 if TYPE_CHECKING:
     from contextvars import Context
 
+    from IPython.core.interactiveshell import InteractiveShell
+
     from ..runtime.host import Host
     from ..runtime.parking import ParkedLoop
 
+else:
+    InteractiveShell = object  # a class with traits takes 1 ms to make
+
 
 class Windowed(InteractiveShell):
-    """Has `enable_gui` and `enable_matplotlib`."""
+    """Has `enable_gui` and `enable_matplotlib`: a part of the shell."""
 
     host: Host
     kernel: Any

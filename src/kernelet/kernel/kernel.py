@@ -10,7 +10,6 @@ import os
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,7 +77,7 @@ class Kernel:
         self.capture = capture
         self.attribution = Attribution()
         self.interrupts = Interrupts()
-        session = uuid.uuid4().hex
+        session = os.urandom(16).hex()
         codec = Codec(self.connection.key, self.connection.signature_scheme, session, self.clock, _username())
         self.wire = self._open_wire(sockets, codec)
         self.asker = Asker(self.wire, self.attribution)

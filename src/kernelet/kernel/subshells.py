@@ -6,7 +6,6 @@ Created, deleted and listed in the control lane, looked up in the wire thread. A
 from __future__ import annotations
 
 import threading
-import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..runtime.interrupt import Interrupts
@@ -58,6 +57,7 @@ class Subshells:
         """Start a subshell and return its id."""
         import asyncio  # noqa: F401  # both are slow to import: not in the thread, and not in a signal handler
         import ctypes  # noqa: F401
+        import uuid  # most kernels have no subshell
 
         subshell_id = str(uuid.uuid4())
         interrupts = Interrupts()

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ..protocol.message import Parent
 from .attribution import PARENT, Attribution
+from .on_import import call_after_import
 
 # A chain of wrappers longer than this is not followed to the function of the user that may be at its end.
 _WRAPPERS: Final = 8
@@ -66,9 +67,12 @@ class ThreadParents:
 
     def install(self) -> None:
         """Patch Thread.start and ThreadPoolExecutor.submit. Main thread, once."""
-        from concurrent.futures import ThreadPoolExecutor  # 0.2 ms; not before the sockets are bound
-
         threading.Thread.start = self._starting(threading.Thread.start)  # type: ignore[method-assign, assignment]  # the patch
+        call_after_import("concurrent.futures.thread", self._patch_pools)
+
+    def _patch_pools(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         ThreadPoolExecutor.submit = self._submitting(ThreadPoolExecutor.submit)  # type: ignore[method-assign]  # as above
 
     def _starting(self, start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
