@@ -46,6 +46,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if argv and argv[0] in COMMANDS:
         return run_command(argv[0], argv[1:])
+    if argv and argv[0].isidentifier() and not os.path.exists(argv[0]):
+        # A typing error must not start a kernel that waits for ever.
+        print(f"kernelet: there is no command {argv[0]!r}\n\n{USAGE}", end="", file=sys.stderr)
+        return 2
     return run_kernel(argv)
 
 

@@ -47,6 +47,8 @@ def test_a_plot_becomes_a_file_without_show(tmp_path: Path) -> None:
     [
         ("1 / 0", 1, "ZeroDivisionError"),
         ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit('told')", 1, "told\n"),
+        ("exit()", 0, ""),
         ("import os; os._exit(7)", 7, "exit status 7"),
         ("import ctypes; ctypes.string_at(0)", 128 + signal.SIGSEGV, "signal 11"),
     ],
@@ -55,6 +57,7 @@ def test_the_exit_status_says_how_it_ended(tmp_path: Path, code: str, status: in
     done = run("-", code=code, cwd=tmp_path)
     assert done.returncode == status
     assert words in done.stderr
+    assert "%tb" not in done.stderr
 
 
 def test_a_timeout_has_the_status_of_timeout(tmp_path: Path) -> None:
@@ -81,6 +84,71 @@ def test_output_comes_as_it_is_printed_and_control_c_interrupts(tmp_path: Path) 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = run("absent.py", cwd=tmp_path)
     assert (done.returncode, done.stderr.splitlines()[0][:27]) == (2, "kernelet run: absent.py: [E")
+
+
+def test_input_reads_stdin_and_ends_with_it(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(
+        "from getpass import getpass\nprint(input('name? '), getpass('word? '))\nprint([input()])\ninput()"
+    )
+    done = run("asks.py", code="Ada\nsecret\r\nno end", cwd=tmp_path)
+    assert done.stdout == "name? word? Ada secret\n['no end']\n"
+    assert (done.returncode, "EOFError" in done.stderr) == (1, True)
+    with (tmp_path / "asks.py").open() as file:  # a file, not a pipe
+        done = subprocess.run(
+            [sys.executable, "-m", "kernelet", "run", "-", "x"],
+            input=None, stdin=file, capture_output=True, text=True, cwd=tmp_path, timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
+    assert (done.returncode, "EOFError" in done.stderr) == (1, True)
+
+
+def test_a_script_knows_its_file_and_is_the_first_cell(tmp_path: Path) -> None:
+    (tmp_path / "here.py").write_text("#!/usr/bin/env python\nif __name__ == '__main__':\n    print(__file__)\n1 / 0\n")
+    done = run("here.py", cwd=tmp_path)
+    assert done.stdout == "here.py\n"
+    assert "Cell In[1], line 4" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "data", ["\ufeffprint('é')".encode(), "# -*- coding: latin-1 -*-\nprint('é')\r\n".encode("latin-1")]
+)
+def test_a_script_is_decoded_as_python_does_it(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "bytes.py").write_bytes(data)
+    done = run("bytes.py", cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, encoding="utf-8")
+    assert (done.returncode, done.stdout) == (0, "é\n")
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "much.py").write_text("for n in range(100_000): print(n)\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "kernelet", "run", "much.py"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(DEADLINE_S) == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize(
+    "arguments, env, words",
+    [
+        (["book.ipynb"], {}, "kernelet run: book.ipynb: a notebook is no script"),
+        (["bytes.py"], {}, "kernelet run: bytes.py: invalid or missing encoding declaration"),
+        (["-"], {"KERNELET_PORT": "y"}, "kernelet run: port: Input should be a valid integer"),
+        (["--timeout", "-1", "-"], {}, "kernelet run: The timeout is -1 s; it must be over 0"),
+        (["s.py", "--verbose"], {}, "options of the script go behind --: kernelet run s.py -- --verbose"),
+    ],
+)
+def test_a_bad_start_is_refused_in_a_line(
+    tmp_path: Path, arguments: list[str], env: dict[str, str], words: str
+) -> None:
+    (tmp_path / "book.ipynb").write_text("{}")
+    (tmp_path / "bytes.py").write_bytes(b"print('h\xe9')")
+    done = run(*arguments, cwd=tmp_path, env={**os.environ, **env})
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert words in done.stderr.splitlines()[-1]
 
 
 def test_an_isolated_script_has_no_network(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -74,21 +75,79 @@ def test_user_code_does_not_see_the_token(command: Callable[..., Command]) -> No
 
 
 @pytest.mark.parametrize(
-    "options, complaint",
+    "options, environment, complaint",
     [
-        (["--host", "0.0.0.0", "--log-level", "INFO"], "can be reached from other machines"),
-        (["--log-level", "LOUD"], "log_level"),
-        (["--port", "99999"], "port"),
+        (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached from other machines"),
+        (["--log-level", "LOUD"], {}, "log_level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        (["--port", "99999"], {}, "port: Input should be less than or equal to 65535 (--port, or KERNELET_PORT"),
+        ([], {"KERNELET_TIMEOUT_DEFAULT": "-3"}, "timeout_default: Input should be greater than 0"),
+        ([], {"JUPYTER_TIMEOUT_TOTAL": "soon", "KERNELET_BACKEND": "remote"}, "Input should be a valid number"),
+        (["--upload-dir", "absent"], {}, "upload_dir: 'absent' is no folder"),
+        (["--work-dir", "/dev/null/x"], {}, "work_dir: '/dev/null/x' cannot be made"),
+        (["--backend", "remote", "--server-url", "ftp://x"], {}, "server_url: 'ftp://x' is no address"),
+        (["--host", "203.0.113.1", "--token", "t"], {}, "cannot serve at 203.0.113.1 port "),
+        (["--host", "no-such-host.invalid", "--token", "t"], {}, "cannot serve at no-such-host.invalid port "),
     ],
 )
-def test_a_bad_start_is_refused_in_a_sentence(options: list[str], complaint: str) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KERNELET_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "kernelet", "serve", *options], capture_output=True, text=True, env=clean, timeout=60
-    )
+def test_a_bad_start_is_refused_in_a_sentence(
+    options: list[str],
+    environment: dict[str, str],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in list(os.environ):
+        if name.startswith(("KERNELET_", "JUPYTER_")):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(options) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"kernelet: {complaint}") or complaint in line
+
+
+def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            [sys.executable, "-m", "kernelet", "serve", "--port", str(port := taken.getsockname()[1])],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
     assert done.returncode == 2
-    assert complaint in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"kernelet: cannot serve at 127.0.0.1 port {port}: Address already in use\n"
+
+
+def test_localhost_is_served_at_both_of_its_addresses(command: Callable[..., Command]) -> None:
+    serving = command("--host", "localhost", KERNELET_TOKEN="chosen")
+    port = httpx.URL(serving.url).port
+    found = {one[4][0] for one in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)}
+    for address in found:
+        url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        assert httpx.get(f"{url}/health", trust_env=False).json()["status"] == "ok"
+
+
+def test_an_unknown_command_is_told_and_starts_no_kernel(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kernelet", "sevre"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("kernelet: there is no command 'sevre'\n\nusage: kernelet")
+
+
+def test_mcp_refuses_a_bad_start_in_a_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kernelet", "mcp"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False,
+        env={**os.environ, "KERNELET_MEMORY_MB": "-1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "KERNELET_MEMORY_MB" in done.stderr
 
 
 def test_the_proxys_flags_mean_what_its_document_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from kernelet.service.begin import BadStartError, listen, say, settings_for
 from kernelet.service.heap import give_back
 from kernelet.service.http.guard import refuse_open_bind
 from kernelet.service.log import configure
 from kernelet.service.server import make_server, with_token
-from kernelet.service.settings import Settings
 
 PROXY_URL = "http://127.0.0.1:8080"
 """Where the proxy looks for a Jupyter server when nobody says where it is."""
@@ -64,27 +62,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def proxy(argv: Sequence[str] | None = None) -> int:
     """Run `kernelet-proxy`: `serve --backend remote` with the proxy's own options."""
-    return _run(proxy_options(argv))
+    try:
+        options = proxy_options(argv)
+    except BadStartError as error:
+        return say("kernelet", error)
+    return _run(options)
 
 
 def proxy_options(argv: Sequence[str] | None) -> dict[str, Any]:
-    """Return the settings that the proxy's command line means."""
+    """Return the settings that the proxy's command line means. Raises BadStartError."""
     options = {**vars(proxy_parser().parse_args(argv)), "backend": "remote"}
-    if "server_url" not in options and "server_url" not in Settings().model_fields_set:
+    if "server_url" not in options and "server_url" not in settings_for({}).model_fields_set:
         options["server_url"] = PROXY_URL
     return options
 
 
 def _run(options: dict[str, Any]) -> int:
     try:
-        settings = Settings(**options)
-    except ValidationError as error:
-        for problem in error.errors():
-            print(f"kernelet: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
-        return 2
-    if reason := refuse_open_bind(settings):
-        print(f"kernelet: {reason}", file=sys.stderr)
-        return 2
+        settings = settings_for(options)
+        if reason := refuse_open_bind(settings):
+            raise BadStartError(reason)
+        sockets = listen(settings.host, settings.port)
+    except BadStartError as error:
+        return say("kernelet", error)
     made = not settings.token
     settings = with_token(settings)
     configure(settings.log_level)
@@ -96,5 +96,5 @@ def _run(options: dict[str, Any]) -> int:
 
     give_back()
     server = make_server(settings, announce=announce)
-    server.run()
+    server.run(sockets)
     return 0 if server.started else 1

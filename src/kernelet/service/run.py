@@ -5,25 +5,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import io
 import logging
 import os
+import re
 import signal
 import sys
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from kernelet.service.begin import BadStartError, say, settings_for
 from kernelet.service.engine import Engine, SessionOptions
 from kernelet.service.errors import ServiceError
-from kernelet.service.execution import Options
+from kernelet.service.execution import Execution, Options
 from kernelet.service.images import is_raster
-from kernelet.service.result import Done, Event, ExecutionResult, Notice, Raised, Rich, Text
+from kernelet.service.inside import script
+from kernelet.service.result import Done, Event, ExecutionResult, InputRequest, Notice, Raised, Rich, Text
 from kernelet.service.session import Session
 from kernelet.service.settings import Settings
+from kernelet.service.stdin_lines import StdinLines
 
 INTERRUPTED: Final = 130
 TIMED_OUT: Final = 124
 """As shells and timeout(1) have them."""
+END_OF_INPUT: Final = "\x04"
+"""Ctrl-D, as terminals of the 1970s and Jupyter's front ends send it."""
 
 _ENDINGS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
@@ -62,6 +70,10 @@ class Terminal:
                 stream.flush()
             case Rich(data=data):
                 self._rich(data)
+            case Raised(name="SystemExit", value=value):
+                # As Python has it: a number is the status, anything else is said.
+                if not re.fullmatch(r"-?\d+|None|", value.strip()):
+                    print(value, file=sys.stderr)
             case Raised(name=name, value=value, traceback=traceback):
                 print("\n".join(traceback) or f"{name}: {value}", file=sys.stderr)
             case Notice(text=text):
@@ -106,13 +118,28 @@ def exit_status(result: ExecutionResult) -> int:
             return 1
 
 
-def preamble(name: str, arguments: Sequence[str]) -> str:
-    """Return what makes sys.argv and sys.path those of a script, in a cell of its own: line numbers stay."""
-    folder = os.path.dirname(os.path.abspath(name)) if name != "-" else os.getcwd()
-    return (
-        f"import sys, warnings; sys.argv[:] = {[name, *arguments]!r}; sys.path.insert(0, {folder!r}); "
-        "warnings.filterwarnings('ignore', 'To exit: use'); del sys, warnings"  # advice for people at a prompt
-    )
+def source(name: str) -> str:
+    """Return the code, decoded as Python decodes a script.
+
+    Raises:
+        BadStartError: there is none, or it is no script.
+    """
+    if name.endswith(".ipynb"):
+        raise BadStartError(f"{name}: a notebook is no script; `jupyter execute {name}` runs one.")
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return io.TextIOWrapper(io.BytesIO(data), encoding).read()
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:  # SyntaxError: of an encoding that is declared
+        raise BadStartError(f"{name}: {error}") from error
+
+
+async def reply(execution: Execution, session: Session, asked: InputRequest, lines: StdinLines) -> None:
+    """Answer `input()` with a line of our own stdin; where there are no more it raises EOFError."""
+    sys.stdout.write(asked.prompt)
+    sys.stdout.flush()
+    line = await lines.line(hidden=asked.password)
+    await session.answer(execution, END_OF_INPUT if line is None else line)
 
 
 async def run(code: str, options: argparse.Namespace, settings: Settings) -> int:
@@ -124,13 +151,17 @@ async def run(code: str, options: argparse.Namespace, settings: Settings) -> int
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, _interrupt, session)
         loop.add_signal_handler(signal.SIGTERM, _interrupt, session)
-        await session.run(preamble(options.file, options.arguments))
-        status = 1
-        async for event in session.execute(code, Options(timeout=options.timeout, surface="run")):
+        await session.inside(script.prepare, name=options.file, arguments=options.arguments)
+        execution = session.submit(code, Options(timeout=options.timeout, allow_stdin=True, surface="run"))
+        lines, answers = StdinLines(), set[asyncio.Task[None]]()
+        async for event in execution.subscribe().events():
             terminal.show(event)
-            if isinstance(event, Done):
-                status = exit_status(event.result)
-    return status
+            if isinstance(event, InputRequest):
+                answers.add(asyncio.create_task(reply(execution, session, event, lines)))
+        for answer in answers:
+            answer.cancel()
+        await asyncio.gather(*answers, return_exceptions=True)
+    return exit_status(await execution.result)
 
 
 def _interrupt(session: Session) -> None:
@@ -139,12 +170,10 @@ def _interrupt(session: Session) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run `kernelet run` with the arguments after the word run; return the exit status."""
-    options = parser().parse_args(argv)
-    try:
-        code = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"kernelet run: {options.file}: {error}", file=sys.stderr)
-        return 2
+    options, unknown = parser().parse_known_args(argv)
+    if unknown:
+        theirs = f"kernelet run {options.file} -- {' '.join(unknown)}"
+        parser().error(f"unrecognized arguments: {' '.join(unknown)} (options of the script go behind --: {theirs})")
     logging.getLogger("kernelet").addHandler(logging.NullHandler())  # what matters of it is in the notices
     forever = 366 * 24 * 3600.0
     # A person waits: nothing is cut, and only --timeout ends it.
@@ -158,7 +187,14 @@ def main(argv: Sequence[str]) -> int:
         **({"isolation": options.isolation} if options.isolation else {}),
     }
     try:
-        return asyncio.run(run(code, options, Settings(**given).without_zygote()))
+        code = source(options.file)
+        return asyncio.run(run(code, options, settings_for(given).without_zygote()))
+    except BadStartError as error:
+        return say("kernelet run", error)
     except ServiceError as error:
         print(f"kernelet run: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # `| head` has enough. What is left in the buffer has nowhere to go, and Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import get_args
 
+from kernelet.service.begin import BadStartError, say, settings_for
 from kernelet.service.engine import Engine
 from kernelet.service.library import library_of
 from kernelet.service.settings import Settings
@@ -49,5 +50,9 @@ def main(argv: Sequence[str]) -> int:
     """Run `kernelet mcp` with the arguments after the word mcp; return the exit status."""
     options = parser().parse_args(argv)
     given = {"isolation": options.isolation} if options.isolation else {}
-    asyncio.run(serve(Settings(**given).without_zygote(), options))
+    try:
+        settings = settings_for(given)
+    except BadStartError as error:
+        return say("kernelet mcp", error)
+    asyncio.run(serve(settings.without_zygote(), options))
     return 0
