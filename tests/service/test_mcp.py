@@ -98,8 +98,29 @@ def test_by_default_there_is_the_ipython_tool_only_with_exactly_its_schema(
     assert tool.annotations.destructive_hint is tool.annotations.open_world_hint is True
 
 
-def test_with_all_tools_there_are_eleven(served: Served) -> None:
-    assert len(served.tools()) == 11
+REPL_TOOLS = {
+    "create_repl_session": {"session_id": None, "include_stdlib": True},
+    "execute_repl": {"session_id": ..., "code": ..., "timeout": 55},
+    "list_repl_sessions": {},
+    "get_session_namespace": {"session_id": ..., "variable_name": None},
+    "destroy_repl_session": {"session_id": ...},
+    "clear_repl_session": {"session_id": ...},
+    "save_repl_session": {"session_id": ..., "filepath": ...},
+    "load_repl_session": {"session_id": ..., "filepath": ...},
+    "add_to_stdlib": {"function_code": ...},
+    "list_stdlib_functions": {},
+}
+"""The signatures of their specification: the parameters and their defaults, `...` where there is none."""
+
+
+def test_the_repl_tools_have_the_signatures_of_their_specification(served: Served) -> None:
+    tools = {tool.name: tool for tool in served.tools()}
+    assert set(tools) == {"ipython", *REPL_TOOLS}
+    for name, parameters in REPL_TOOLS.items():
+        schema = tools[name].input_schema
+        assert {key: one.get("default", ...) for key, one in schema["properties"].items()} == parameters, name
+        assert set(schema.get("required", [])) == {key for key, one in parameters.items() if one is ...}, name
+    assert tools["list_repl_sessions"].annotations.read_only_hint is True  # type: ignore[union-attr]
 
 
 def test_variables_stay_until_a_restart(served: Served) -> None:
@@ -264,7 +285,9 @@ def test_files_that_code_wrote_are_resources(served: Served) -> None:
 def test_a_repl_session_from_its_making_to_its_end(served: Served) -> None:
     made = served.repl("create_repl_session", session_id="calc")
     assert (made["success"], made["session_id"], "T" in made["created_at"]) == (True, "calc", True)
-    assert "already exists" in served.repl("create_repl_session", session_id="calc")["error"]
+    assert served.repl("create_repl_session", session_id="calc")["error"] == (
+        "Session 'calc' already exists. Use destroy_repl_session() first or choose different ID."
+    )
     ran = served.repl(
         "execute_repl", session_id="calc", code="import sys\nx = 6\nprint('out')\nprint('err', file=sys.stderr)\nx * 7"
     )
@@ -279,16 +302,23 @@ def test_a_repl_session_from_its_making_to_its_end(served: Served) -> None:
     listed = served.repl("list_repl_sessions")
     [entry] = [entry for entry in listed["sessions"] if entry["session_id"] == "calc"]
     assert (entry["execution_count"], entry["variable_count"], entry["variables"]) == (1, 2, ["sys", "x"])
-    assert served.repl("clear_repl_session", session_id="calc")["session_id"] == "calc"
+    assert entry["created_at"] < entry["last_executed"]
+    cleared = served.repl("clear_repl_session", session_id="calc")
+    assert (cleared["session_id"], cleared["message"]) == ("calc", "Session 'calc' namespace cleared")
     assert served.repl("get_session_namespace", session_id="calc")["variables"] == []
-    assert served.repl("destroy_repl_session", session_id="calc")["final_stats"]["execution_count"] == 1
+    ended = served.repl("destroy_repl_session", session_id="calc")
+    assert (ended["message"], ended["final_stats"]["execution_count"]) == ("Session 'calc' destroyed", 1)
     gone = served.repl("execute_repl", session_id="calc", code="1")
-    assert (gone["success"], "not found" in gone["error"]) == (False, True)
+    assert gone["error"] == "Session 'calc' not found. Create it first with create_repl_session()."
+    for tool in ("get_session_namespace", "destroy_repl_session", "clear_repl_session"):
+        assert served.repl(tool, session_id="calc")["error"] == "Session 'calc' not found."
 
 
 def test_a_session_without_an_id_gets_one(served: Served) -> None:
     made = served.repl("create_repl_session", include_stdlib=False)
-    assert len(made["session_id"]) == 36
+    assert (len(made["session_id"]), made["stdlib_loaded"]) == (36, False)
+    [entry] = [one for one in served.repl("list_repl_sessions")["sessions"] if one["session_id"] == made["session_id"]]
+    assert (entry["last_executed"], entry["execution_count"], entry["variables"]) == (None, 0, [])
     served.repl("destroy_repl_session", session_id=made["session_id"])
 
 

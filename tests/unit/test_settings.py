@@ -80,3 +80,21 @@ def test_one_kernel_needs_no_zygote_unless_somebody_wants_it(monkeypatch: pytest
     assert not Settings(_env_file=None).without_zygote().zygote  # type: ignore[call-arg]
     monkeypatch.setenv("KERNELET_ZYGOTE", "1")
     assert Settings(_env_file=None).without_zygote().zygote  # type: ignore[call-arg]
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    chosen = Settings().model_dump()
+    defaults = {
+        "host": "127.0.0.1", "port": 8000, "token": "", "backend": "local", "backend_token": "",
+        "timeout_connect": 10.0, "timeout_total": 30.0, "crash_sleep_duration": 30.0,
+        "timeout_default": 30.0, "timeout_oneshot": 300.0, "timeout_repl": 55.0, "timeout_max": 3600.0,
+        "interrupt_grace": 2.0, "kill_grace": 1.0, "startup_timeout": 30.0, "ping_interval": 5.0,
+        "max_output_chars": 10_000, "max_output_bytes": 50_000_000, "max_image_bytes": 256 * 1024,
+        "max_image_side": 1568, "max_images": 20, "max_code_bytes": 1_000_000,
+        "max_sessions": 64, "queue_depth": 128, "max_concurrent_oneshot": 8, "idle_timeout": 1800.0,
+        "max_lifetime": 0.0, "max_recoveries": 3, "auto_recover": "notice",
+        "memory_mb": 4096, "cpu_seconds": 0, "nproc": 256, "fsize_mb": 1024, "nofile": 1024, "isolation": "none",
+        "stdlib_path": Path("private/repl_stdlib.py"),
+        "zygote": True, "preload": ["numpy", "pandas", "matplotlib.pyplot"], "log_level": "INFO", "log_code": False,
+    }  # fmt: skip
+    assert {name: chosen[name] for name in defaults} == defaults

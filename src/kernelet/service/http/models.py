@@ -38,7 +38,8 @@ class ExecuteRequest(_Request):
     restart: bool = False
     envs: Envs = {}
     on_disconnect: Literal["interrupt", "continue"] = "interrupt"
-    include_messages: bool = False
+    include_messages: bool = Field(default=False, description="Return the Jupyter messages, too.")
+    keep_ansi: bool = Field(default=False, description="Leave the colours in tracebacks.")
 
     def options(self, surface: str) -> Options:
         """Return the same for the engine."""
@@ -47,6 +48,7 @@ class ExecuteRequest(_Request):
             envs=self.envs,
             restart=self.restart,
             include_messages=self.include_messages,
+            keep_ansi=self.keep_ansi,
             surface=surface,
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kernelet.service.engine import Engine, SessionOptions
-from kernelet.service.errors import ServiceError
+from kernelet.service.errors import Exists, NotFound, ServiceError
 from kernelet.service.inside.expression import InsideError
 from kernelet.service.inspection import stats
 from kernelet.service.result import ExecutionResult
@@ -45,6 +45,11 @@ class Repl:
         """Call a tool; what is refused is an answer too, which a model reads."""
         try:
             return {"success": True, **await self.tools[name](**arguments)}
+        except Exists as error:
+            # The specification's words: a model does what they say.
+            said = f"Session '{arguments['session_id']}' already exists."
+            said += " Use destroy_repl_session() first or choose different ID."
+            return {**refused(error), "error": said}
         except (ServiceError, StdlibError, InsideError) as error:
             return refused(error)
 
@@ -99,6 +104,11 @@ class Repl:
 def refused(error: Exception) -> Answer:
     """Return the answer that stands for a refusal."""
     return {"success": False, "error": str(error), "exception_type": type(error).__name__}
+
+
+def no_session(session_id: str, error: NotFound) -> Answer:
+    """Return the answer of execute_repl where there is no such session."""
+    return {**refused(error), "error": f"Session '{session_id}' not found. Create it first with create_repl_session()."}
 
 
 def executed(result: ExecutionResult, timeout: float) -> Answer:

@@ -28,7 +28,7 @@ from kernelet.service.stdlib import Stdlib
 
 from . import tools
 from .content import Block, Transcript, image_blocks, json_block, structured
-from .repl import Repl, executed, refused
+from .repl import Repl, executed, no_session, refused
 from .resources import TEMPLATE, Resources
 
 Context: TypeAlias = ServerRequestContext[Any, Any]
@@ -149,6 +149,9 @@ class KerneletServer:
         limit = self._engine.settings.timeout_repl if timeout is None else timeout
         try:
             session = self._engine.session(session_id)
+        except NotFound as error:
+            return _answered(no_session(session_id, error), [])
+        try:
             _, result = await self._run(ctx, session, code, Options(timeout=limit, surface="mcp"))
         except ServiceError as error:
             return _answered(refused(error), [])
