@@ -47,6 +47,7 @@ def after(run: Run, state: str | None = None) -> None:
         ("import time\nwhile 1:\n try: time.sleep(5)\n except KeyboardInterrupt: pass", KILLED),
         ("import itertools; sum(itertools.repeat(0))", KILLED),
         ("import re; re.match('(a+)+$', 'a' * 40 + 'b')", INTERRUPTED),
+        ("import ctypes; ctypes.CDLL(None).sleep(10**9)", INTERRUPTED),
         ("!sleep 1000", ("ok", "timeout", True, False)),
         ("import asyncio; await asyncio.sleep(1000)", INTERRUPTED),
     ],
