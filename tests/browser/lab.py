@@ -16,6 +16,7 @@ from typing import IO, Any
 from playwright.sync_api import Locator, Page, expect
 
 DEADLINE_MS = 30_000
+expect.set_options(timeout=DEADLINE_MS)
 
 QUIET_SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
@@ -121,8 +122,8 @@ class NotebookPage:
 
         The status bar is asked too: the notebook's own circle shows "idle" a moment before there is a connection.
         """
-        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"\| Idle"), timeout=DEADLINE_MS)
-        expect(self.indicator).to_have_attribute("data-status", "idle", timeout=DEADLINE_MS)
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(re.compile(r"\| Idle"))
+        expect(self.indicator).to_have_attribute("data-status", "idle")
 
     def start(self, code: str) -> Locator:
         """Run `code` in the last cell, as typed and with Shift+Enter; the cell, perhaps still running."""
@@ -133,7 +134,7 @@ class NotebookPage:
         editor.fill(code)
         expect(editor.locator(".cm-line")).to_have_count(len(code.splitlines()))
         editor.press("Shift+Enter")
-        expect(self.cells).to_have_count(mark + 1, timeout=DEADLINE_MS)
+        expect(self.cells).to_have_count(mark + 1)
         return self.cells.nth(mark - 1)
 
     def run(self, code: str) -> Locator:
@@ -144,7 +145,7 @@ class NotebookPage:
 
     def wait_done(self, cell: Locator) -> None:
         """Wait until the prompt of `cell` shows a number."""
-        expect(self.prompt(cell)).to_have_text(re.compile(r"^\[\d+\]:$"), timeout=DEADLINE_MS)
+        expect(self.prompt(cell)).to_have_text(re.compile(r"^\[\d+\]:$"))
 
     def prompt(self, cell: Locator) -> Locator:
         return cell.locator(".jp-InputArea-prompt")

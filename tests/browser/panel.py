@@ -32,7 +32,7 @@ class DebugPanel:
                 expect(self.bug).to_have_attribute("aria-pressed", "true", timeout=DEADLINE_MS / 3)
                 break
         expect(self.bug).to_have_attribute("aria-pressed", "true")
-        expect(self.sources.first).to_be_visible(timeout=DEADLINE_MS)
+        expect(self.sources.first).to_be_visible()
 
     def write(self, code: str, line: int) -> Locator:
         """Type code into the last cell and click into the gutter beside a line; the cell."""
@@ -49,13 +49,13 @@ class DebugPanel:
     def stands(self, function: str, line: int) -> None:
         """Wait until code stands there, and the line is marked."""
         self.stopped(function, line)
-        expect(self.highlight).to_have_count(1, timeout=DEADLINE_MS)
+        expect(self.highlight).to_have_count(1)
 
     def stopped(self, function: str, line: int) -> None:
         """Wait until the call stack says so."""
-        expect(self.frames.first.locator(".jp-DebuggerCallstackFrame-name")).to_have_text(function, timeout=DEADLINE_MS)
+        expect(self.frames.first.locator(".jp-DebuggerCallstackFrame-name")).to_have_text(function)
         place = self.frames.first.locator(".jp-DebuggerCallstackFrame-location")
-        expect(place).to_contain_text(f":{line}", timeout=DEADLINE_MS)
+        expect(place).to_contain_text(f":{line}")
 
     def press(self, command: str) -> None:
         self.sidebar.locator(f"[data-command='debugger:{command}']").click()

@@ -13,7 +13,7 @@ from sandbox import KERNEL_NAME
 need_module("jupyterlab")
 need_module("playwright")
 
-from lab import DEADLINE_MS, NotebookPage  # noqa: E402
+from lab import NotebookPage  # noqa: E402
 from playwright.sync_api import Locator, expect  # noqa: E402
 
 
@@ -41,7 +41,7 @@ def test_popup_shows_the_names_and_their_types(shared: NotebookPage) -> None:
     shared.run("colour_of_the_sky = 'blue'\ncolour_of_grass = 'green'")
     editor = type_into_last(shared, "colour_of")
     popup = press_tab(shared, editor)
-    expect(popup.locator(".jp-Completer-item")).to_have_count(2, timeout=DEADLINE_MS)
+    expect(popup.locator(".jp-Completer-item")).to_have_count(2)
     expect(popup).to_contain_text("colour_of_grass")
     expect(popup.locator(".jp-Completer-type").first).to_have_text("i")  # instance
     shared.shoot()
@@ -54,7 +54,7 @@ def test_shift_tab_shows_the_signature_and_the_docstring(shared: NotebookPage) -
     editor = type_into_last(shared, "paint(")
     editor.press("Shift+Tab")
     tooltip = shared.page.locator(".jp-Tooltip")
-    expect(tooltip).to_contain_text("Make the wall beautiful.", timeout=DEADLINE_MS)
+    expect(tooltip).to_contain_text("Make the wall beautiful.")
     expect(tooltip).to_contain_text("paint(wall, colour='white')")
     shared.shoot()
     editor.press("Escape")
@@ -65,10 +65,10 @@ def test_shift_tab_shows_the_signature_and_the_docstring(shared: NotebookPage) -
 def test_popup_comes_while_a_cell_runs(shared: NotebookPage) -> None:
     shared.run("colour_of_the_sky, colour_of_grass = 'blue', 'green'")
     running = shared.start("print('running')\nwhile True: pass")
-    expect(shared.output(running).first).to_have_text("running\n", timeout=DEADLINE_MS)
+    expect(shared.output(running).first).to_have_text("running\n")
     editor = type_into_last(shared, "colour_of")
     popup = press_tab(shared, editor)
-    expect(popup.locator(".jp-Completer-item")).to_have_count(2, timeout=DEADLINE_MS)
+    expect(popup.locator(".jp-Completer-item")).to_have_count(2)
     expect(shared.prompt(running)).to_have_text("[*]:")
     editor.press("Escape")
     editor.fill("")
@@ -82,11 +82,11 @@ def test_console_works_on_the_notebooks_kernel(shared: NotebookPage) -> None:
     shared.menu("File", "New Console for Notebook")
     console = shared.page.locator(".jp-CodeConsole")
     prompt = console.locator(".jp-CodeConsole-promptCell .cm-content")
-    expect(prompt).to_be_visible(timeout=DEADLINE_MS)
-    expect(console.locator(".jp-CodeConsole-banner")).to_contain_text("IPython", timeout=DEADLINE_MS)
+    expect(prompt).to_be_visible()
+    expect(console.locator(".jp-CodeConsole-banner")).to_contain_text("IPython")
     prompt.fill("from_console = from_notebook + 1; from_console")
     prompt.press("Shift+Enter")
     output = console.locator(".jp-CodeConsole-content .jp-OutputArea-output")
-    expect(output).to_have_text("42", timeout=DEADLINE_MS)
+    expect(output).to_have_text("42")
     expect(console.locator(".jp-CodeConsole-content .jp-InputArea-prompt").last).to_have_text(re.compile(r"\[\d+\]:"))
     shared.shoot()

@@ -9,7 +9,7 @@ from needs import need_module
 need_module("jupyterlab")
 need_module("playwright")
 
-from lab import DEADLINE_MS, NotebookPage  # noqa: E402
+from lab import NotebookPage  # noqa: E402
 from panel import DebugPanel  # noqa: E402
 from playwright.sync_api import expect  # noqa: E402
 
@@ -49,13 +49,13 @@ def test_debugging_a_cell_in_jupyterlab(notebook: NotebookPage, screenshot: Path
 
     panel.choose(panel.variable("table"), "Render Variable")
     rendered = notebook.page.locator(".jp-VariableRendererPanel")
-    expect(rendered.locator("table td").last).to_have_text("4.0", timeout=DEADLINE_MS)
+    expect(rendered.locator("table td").last).to_have_text("4.0")
     panel.shoot(shots, "rich_variable_view")
     notebook.page.keyboard.press("Escape")
 
     panel.choose(panel.variable("table"), "Copy Variable to Globals")
     panel.sidebar.locator("select[aria-label=Scope]").select_option("Globals")
-    expect(panel.variable("table")).to_contain_text("DataFrame", timeout=DEADLINE_MS)
+    expect(panel.variable("table")).to_contain_text("DataFrame")
     panel.shoot(shots, "copied_to_globals")
     panel.sidebar.locator("select[aria-label=Scope]").select_option("Locals")
 
@@ -64,7 +64,7 @@ def test_debugging_a_cell_in_jupyterlab(notebook: NotebookPage, screenshot: Path
     prompt = console.locator(".jp-CodeConsole-promptCell .cm-content, .cm-content").last
     prompt.fill("number * 100 + len(words)")
     prompt.press("Shift+Enter")
-    expect(notebook.page.locator(".jp-CodeConsole-content")).to_contain_text("802", timeout=DEADLINE_MS)
+    expect(notebook.page.locator(".jp-CodeConsole-content")).to_contain_text("802")
     panel.shoot(shots, "evaluate_in_the_console")
 
     panel.press("stepOut")
@@ -80,7 +80,7 @@ def test_debugging_a_cell_in_jupyterlab(notebook: NotebookPage, screenshot: Path
     notebook.page.keyboard.type("textwrap")
     source = panel.sources.get_by_text("textwrap", exact=True)
     source.dblclick()
-    expect(notebook.page.locator(".jp-MainAreaWidget", has_text="dedent").first).to_be_visible(timeout=DEADLINE_MS)
+    expect(notebook.page.locator(".jp-MainAreaWidget", has_text="dedent").first).to_be_visible()
     panel.shoot(shots, "kernel_sources")
     notebook.page.locator(".lm-TabBar-tab", has_text=notebook.screenshot.stem).first.click()
 
@@ -101,7 +101,7 @@ def test_debugging_a_cell_in_jupyterlab(notebook: NotebookPage, screenshot: Path
     expect(notebook.output(failing).last).to_contain_text("ValueError: seen")
 
     panel.bug.click()
-    expect(panel.bug).to_have_attribute("aria-pressed", "false", timeout=DEADLINE_MS)
+    expect(panel.bug).to_have_attribute("aria-pressed", "false")
     after = notebook.run("'no longer debugged'")
     expect(notebook.output(after)).to_have_text("'no longer debugged'")
     panel.shoot(shots, "disabled")
@@ -115,7 +115,7 @@ def test_page_reload_while_a_cell_stands(notebook: NotebookPage) -> None:
     panel.stands("<module>", 2)
     notebook.menu("File", "Save Notebook")
     notebook.page.reload()
-    expect(panel.bug).to_have_attribute("aria-pressed", "true", timeout=DEADLINE_MS)
+    expect(panel.bug).to_have_attribute("aria-pressed", "true")
     # JupyterLab marks the line again only if the cell is drawn by then.
     panel.stopped("<module>", 2)
     notebook.shoot()

@@ -14,7 +14,7 @@ from sandbox import KERNEL_NAME
 need_module("jupyterlab")
 need_module("playwright")
 
-from lab import DEADLINE_MS, LabServer, NotebookPage  # noqa: E402
+from lab import LabServer, NotebookPage  # noqa: E402
 from playwright.sync_api import Page, expect  # noqa: E402
 
 
@@ -57,7 +57,7 @@ def test_traceback_is_shown_with_its_line(notebook: NotebookPage) -> None:
 def test_plot_is_seen_without_show(notebook: NotebookPage) -> None:
     cell = notebook.run("import matplotlib.pyplot as plt\nplt.plot([3, 1, 4, 1, 5])\nplt.title('pi');")
     image = notebook.output(cell).locator("img")
-    expect(image).to_have_count(1, timeout=DEADLINE_MS)
+    expect(image).to_have_count(1)
     expect(image).to_have_js_property("complete", True)
     assert image.evaluate("image => image.naturalWidth") > 100
 
@@ -66,7 +66,7 @@ def test_stdout_appears_while_the_cell_runs(lab: LabServer, notebook: NotebookPa
     gate = lab.root / "gate"
     os.mkfifo(gate)
     cell = notebook.start("print('before', end='')\nopen('gate').read()\nprint(' and after')")
-    expect(notebook.output(cell)).to_have_text("before", timeout=DEADLINE_MS)
+    expect(notebook.output(cell)).to_have_text("before")
     expect(notebook.prompt(cell)).to_have_text("[*]:")
     gate.write_text("go on")
     notebook.wait_done(cell)
@@ -75,7 +75,7 @@ def test_stdout_appears_while_the_cell_runs(lab: LabServer, notebook: NotebookPa
 
 def test_input_prompt_is_answered(notebook: NotebookPage) -> None:
     cell = notebook.start("name = input('Who is there? ')\nprint(f'Hello, {name}!')")
-    expect(cell.locator(".jp-Stdin-prompt")).to_have_text("Who is there? ", timeout=DEADLINE_MS)
+    expect(cell.locator(".jp-Stdin-prompt")).to_have_text("Who is there? ")
     box = cell.locator(".jp-Stdin-input")
     box.fill("Ada")
     box.press("Enter")
@@ -85,7 +85,7 @@ def test_input_prompt_is_answered(notebook: NotebookPage) -> None:
 
 def test_stop_button_interrupts_a_running_cell(notebook: NotebookPage) -> None:
     cell = notebook.start("print('running')\nwhile True:\n    pass")
-    expect(notebook.output(cell).first).to_have_text("running\n", timeout=DEADLINE_MS)
+    expect(notebook.output(cell).first).to_have_text("running\n")
     expect(notebook.prompt(cell)).to_have_text("[*]:")
     notebook.panel.locator("[data-command='notebook:interrupt-kernel']").click()
     notebook.wait_done(cell)
@@ -98,7 +98,7 @@ def test_stop_button_interrupts_a_running_cell(notebook: NotebookPage) -> None:
 @pytest.mark.skipif(not KERNEL_NAME.startswith("kernelet"), reason="ipykernel 7.4 does not interrupt an await")
 def test_pressing_i_twice_interrupts_a_cell_that_awaits(notebook: NotebookPage) -> None:
     cell = notebook.start("import asyncio\nprint('waiting')\nawait asyncio.sleep(600)")
-    expect(notebook.output(cell).first).to_have_text("waiting\n", timeout=DEADLINE_MS)
+    expect(notebook.output(cell).first).to_have_text("waiting\n")
     notebook.page.keyboard.press("Escape")
     notebook.page.keyboard.press("i")
     notebook.page.keyboard.press("i")

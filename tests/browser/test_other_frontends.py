@@ -34,16 +34,14 @@ def written(lab: LabServer, kernel_name: str, screenshot: Path) -> str:
 def test_notebook_7_runs_a_cell(lab: LabServer, page: Page, written: str, screenshot: Path) -> None:
     need_module("notebook")
     page.goto(f"{lab.url}/notebooks/{written}?token={lab.token}")
-    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute(
-        "data-status", "idle", timeout=DEADLINE_MS
-    )
+    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
     page.wait_for_function(CONNECTED, timeout=DEADLINE_MS)
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
     prompt = cell.locator(".jp-InputArea-prompt")
     cell.locator(".cm-content").fill(CODE)
     expect(cell.locator(".cm-line")).to_have_count(2)
     cell.locator(".cm-content").press("Shift+Enter")
-    expect(cell.locator(".jp-OutputArea-output")).to_have_text(["printed\n", "42"], timeout=DEADLINE_MS)
+    expect(cell.locator(".jp-OutputArea-output")).to_have_text(["printed\n", "42"])
     expect(prompt).to_have_text("[1]:")
     page.screenshot(path=screenshot)
     lab.end_sessions()
@@ -52,12 +50,12 @@ def test_notebook_7_runs_a_cell(lab: LabServer, page: Page, written: str, screen
 def test_classic_notebook_runs_a_cell(lab: LabServer, page: Page, written: str, screenshot: Path) -> None:
     need_module("nbclassic")
     page.goto(f"{lab.url}/nbclassic/notebooks/{written}?token={lab.token}")
-    expect(page.locator("#kernel_indicator_icon")).to_have_class(re.compile("kernel_idle_icon"), timeout=DEADLINE_MS)
+    expect(page.locator("#kernel_indicator_icon")).to_have_class(re.compile("kernel_idle_icon"))
     cell = page.locator(".cell.code_cell").first
     cell.locator(".CodeMirror").click()
     page.keyboard.insert_text(CODE)
     page.keyboard.press("Shift+Enter")
-    expect(cell.locator(".output_area .output_subarea")).to_have_text(["printed\n", "42"], timeout=DEADLINE_MS)
+    expect(cell.locator(".output_area .output_subarea")).to_have_text(["printed\n", "42"])
     expect(cell.locator(".input_prompt")).to_have_text(re.compile(r"In\s\[1\]:"))
     page.screenshot(path=screenshot)
     lab.end_sessions()

@@ -10,7 +10,7 @@ need_module("ipywidgets")
 need_module("jupyterlab")
 need_module("playwright")
 
-from lab import DEADLINE_MS, LabServer, NotebookPage  # noqa: E402
+from lab import LabServer, NotebookPage  # noqa: E402
 from playwright.sync_api import Locator, expect  # noqa: E402
 
 WAITS = {
@@ -22,7 +22,7 @@ WAITS = {
 def sliders_handle(cell: Locator) -> Locator:
     """What a person drags, or moves by the arrow keys."""
     handle = cell.locator(".noUi-handle")
-    expect(handle).to_be_visible(timeout=DEADLINE_MS)
+    expect(handle).to_be_visible()
     return handle
 
 
@@ -50,7 +50,7 @@ slider.observe(moved, "value")
 display(slider, out)""")
     move_right(sliders_handle(cell), 3)
     expect(cell.locator(".widget-readout")).to_have_text("6")
-    expect(outputs(cell)).to_contain_text("moved to 4\nmoved to 5\nmoved to 6", timeout=DEADLINE_MS)
+    expect(outputs(cell)).to_contain_text("moved to 4\nmoved to 5\nmoved to 6")
     seen = shared.run("slider.value")
     expect(shared.output(seen)).to_have_text("6")
     shared.run("slider.value = 50")
@@ -60,11 +60,11 @@ display(slider, out)""")
 def test_interact_calls_the_function_for_every_value(shared: NotebookPage) -> None:
     cell = shared.run("widgets.interact(lambda n: print('square', n * n), n=widgets.IntSlider(value=5));")
     area = outputs(cell)
-    expect(area).to_contain_text("square 25", timeout=DEADLINE_MS)
+    expect(area).to_contain_text("square 25")
     move_right(sliders_handle(cell), 1)
-    expect(area).to_contain_text("square 36", timeout=DEADLINE_MS)
+    expect(area).to_contain_text("square 36")
     move_right(sliders_handle(cell), 1)
-    expect(area).to_contain_text("square 49", timeout=DEADLINE_MS)
+    expect(area).to_contain_text("square 49")
 
 
 @pytest.mark.parametrize("kind", ["blocks", "awaits"])
@@ -76,9 +76,9 @@ button = widgets.Button(description="Press")
 button.on_click(lambda _: clicked.set())
 button""")
     button = made.locator("button.jupyter-button")
-    expect(button).to_have_text("Press", timeout=DEADLINE_MS)
+    expect(button).to_have_text("Press")
     running = shared.start(f"print('waiting')\n{WAITS[kind]}\nprint('clicked', clicked.is_set())")
-    expect(shared.output(running)).to_contain_text("waiting", timeout=DEADLINE_MS)
+    expect(shared.output(running)).to_contain_text("waiting")
     expect(shared.prompt(running)).to_have_text("[*]:")
     button.click()
     shared.wait_done(running)
@@ -95,11 +95,11 @@ with box:
     display(pandas.DataFrame({"city": ["Oslo"]}))
     1 / 0""")
     area = outputs(cell)
-    expect(area).to_contain_text("inside", timeout=DEADLINE_MS)
+    expect(area).to_contain_text("inside")
     expect(area.locator("table.dataframe td")).to_have_text(["Oslo"])
     expect(area).to_contain_text("ZeroDivisionError")
     shared.run("box.clear_output()")
-    expect(area).not_to_contain_text("inside", timeout=DEADLINE_MS)
+    expect(area).not_to_contain_text("inside")
 
 
 def test_picture_arrives_as_bytes(shared: NotebookPage) -> None:
@@ -110,7 +110,7 @@ buffer = io.BytesIO()
 plt.imsave(buffer, [[0, 1], [1, 0]])
 widgets.Image(value=buffer.getvalue(), width=80)""")
     image = cell.locator("img.widget-image")
-    expect(image).to_be_visible(timeout=DEADLINE_MS)
+    expect(image).to_be_visible()
     expect(image).to_have_js_property("naturalWidth", 2)
 
 

@@ -370,3 +370,18 @@ def test_the_cell_can_be_interrupted_while_questions_are_answered(kernel: Fronte
         result = kernel.result(msg_id)
         assert result.status == "ok", result.content
     kernel.request("delete_subshell_request", {"subshell_id": one.subshell}, "control")
+
+
+def test_a_kernel_shares_the_gil_sooner_than_python_and_leaves_a_users_choice_alone(kernel: Frontend) -> None:
+    assert kernel.execute("import sys\nsys.getswitchinterval()").result == {"text/plain": "0.001"}
+    kernel.execute("sys.setswitchinterval(0.01)")
+    kernel.request("kernel_info_request", channel="control")
+    assert kernel.execute("sys.getswitchinterval()").result == {"text/plain": "0.01"}
+    kernel.execute("sys.setswitchinterval(0.001)")
+
+
+def test_control_requests_are_answered_in_order_whoever_answers(kernel: Frontend) -> None:
+    slow_and_quick = ["usage_request", "kernel_info_request", "list_subshell_request", "connect_request"] * 20
+    ids = [kernel.send(msg_type, channel="control") for msg_type in slow_and_quick]
+    results = [kernel.result(msg_id, "control") for msg_id in ids]
+    assert [result.types for result in results] == [["busy", "idle"]] * len(ids)

@@ -294,7 +294,7 @@ def test_an_interrupt_ends_a_shell_escape(kernel: Frontend, interrupt: Interrupt
     kernel.see_text("shell on", msg_id)
     interrupt(kernel)
     result = kernel.result(msg_id)
-    assert result.status == "ok" or result.ename == "KeyboardInterrupt"  # IPython gives the interrupt to the shell
+    assert result.status == "ok" or result.ename == "KeyboardInterrupt"  # the shell has it
     assert kernel.execute("1 + 1").result == {"text/plain": "2"}
 
 
@@ -321,8 +321,7 @@ def test_an_interrupt_that_hits_a_fork_harms_neither_kernel_nor_child(kernel: Fr
         kernel.see_text("on", msg_id)
         kernel.interrupt()
         result = kernel.result(msg_id)
-        # UnboundLocalError: IPython's own `system`, interrupted before it has its child.
-        assert result.status == "ok" or result.ename in ("KeyboardInterrupt", "UnboundLocalError")
+        assert result.status == "ok" or result.ename == "KeyboardInterrupt"
         assert result.stderr == ""
     assert kernel.execute("1 + 1").result == {"text/plain": "2"}
 

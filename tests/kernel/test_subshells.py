@@ -123,6 +123,20 @@ def test_threads_come_and_go_with_subshells(kernel: Frontend) -> None:
     assert own_threads(kernel) == 0
 
 
+def test_a_subshell_that_is_never_asked_has_no_thread_and_leaves_nothing(kernel: Frontend) -> None:
+    descriptors = "import os\nlen(os.listdir('/proc/self/fd'))"
+    before = kernel.execute(descriptors).result
+    ids = [create(kernel) for _ in range(3)]
+    assert own_threads(kernel) == 0
+    for one in ids:
+        delete(kernel, one)
+    kernel.execute(
+        "import threading, time\nend = time.monotonic() + 30\n"
+        "while any('subshell' in t.name for t in threading.enumerate()) and time.monotonic() < end: time.sleep(0.01)"
+    )
+    assert kernel.execute(descriptors).result == before
+
+
 def test_a_subshell_keeps_its_thread(kernel: Frontend, subshell: str) -> None:
     first, second = (kernel.execute("threading.get_ident()", subshell_id=subshell).result for _ in "12")
     assert first == second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from types import FrameType
@@ -110,3 +111,17 @@ def test_what_stands_still_waits() -> None:
 @pytest.mark.parametrize("name", ["library", "__main__", "asyncio.tasks"])
 def test_other_code_is_not_fragile(name: str) -> None:
     assert not Fragile().found(frame_in(name))
+
+
+def test_nothing_is_raised_in_a_task_that_queues_itself() -> None:
+    found = list[bool]()
+
+    class Loop(asyncio.SelectorEventLoop):
+        def _check_closed(self) -> None:  # called by call_soon
+            found.append(is_shielded(sys._getframe()))
+
+    loop = Loop()
+    found.clear()  # making it asks, too
+    loop.call_soon(print)
+    loop.close()
+    assert found[0]

@@ -184,3 +184,37 @@ def test_no_job_is_lost_or_reordered_between_threads(log: Log) -> None:
     assert not runner.is_alive()
     for thread in range(threads):
         assert [number for who, number in seen if who == thread] == list(range(per_thread))
+
+
+def test_a_thread_starts_with_the_first_job_and_once(log: Log) -> None:
+    ran, done = list[str](), threading.Event()
+    lane = Lane("lazy", PlainParking(), lambda lane, job: None, log)
+    thread = threading.Thread(target=lane.run, daemon=True)
+    lane.starts_with(thread.start)
+    assert not thread.is_alive()
+    lane.post(lambda: ran.append("first"))
+    lane.post(done.set)
+    assert done.wait(DEADLINE_S)
+    lane.start()
+    lane.end()
+    thread.join(DEADLINE_S)
+    assert (ran, thread.is_alive()) == (["first"], False)
+
+
+def test_an_idle_lane_lets_its_caller_do_the_job(log: Log) -> None:
+    threads = list[threading.Thread]()
+    lane = Lane("idle", PlainParking(), lambda lane, job: threads.append(threading.current_thread()), log)
+    assert not lane.run_here(message("too early"))
+    lane.starts_with(lambda: None)
+    assert lane.run_here(message("now"))
+    assert threads == [threading.current_thread()]
+
+
+def test_a_lane_at_work_or_with_a_queue_takes_no_job_from_its_caller(handled: Handled) -> None:
+    lane, done = handled.lane, list[bool]()
+    handled.parking.meanwhile.insert(0, lambda: done.append(lane.run_here(message("waiting"))))
+    lane.post(lambda: done.append(lane.run_here(message("at work"))))
+    lane.run()
+    lane.post(message("queued"))
+    assert not lane.run_here(message("behind it"))
+    assert (done, handled.ids) == ([False, True], ["waiting"])

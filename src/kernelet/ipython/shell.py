@@ -26,6 +26,7 @@ from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
 from . import completions, inspector
 from .cell_name import CellCompiler
+from .commands import Commands
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .hooks import ParentToken, message_parent
 from .runners import LoopRunner, run_in_trio
@@ -52,7 +53,7 @@ class _Traceback(threading.local):
     error: BaseException | None = None
 
 
-class ZMQInteractiveShell(Windowed, InteractiveShell):
+class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
     """IPython's shell in a Jupyter kernel."""
 
     __module__ = "ipykernel.zmqshell"
@@ -199,9 +200,6 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
         """Nothing: IPython keeps a copy of all that a cell prints in memory, for %notebook; 100 MB would stay there."""
         yield
 
-    # A command's output belongs to the cell, so it is piped; its status is in _exit_code.
-    system = InteractiveShell.system_piped
-
     def add_payload(self, payload: dict[str, Any]) -> None:
         """Send something to the front end with the reply to the current cell."""
         assert self.payload_manager is not None
@@ -244,6 +242,9 @@ class ZMQInteractiveShell(Windowed, InteractiveShell):
         if self.on_uncaught is not None and kwargs.get("running_compiled_code"):
             self.on_uncaught(value)
         hide_our_frames(tb)
+        from .quick_tracebacks import quicken  # not for a start
+
+        quicken(tb)
         with self._showing:  # ultratb keeps what it formats in attributes of one object
             self._show(etype, value, tb, *args, **kwargs)
 

@@ -5,6 +5,7 @@ Runs in the lane that the request was routed to. Handlers return content; only t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,26 @@ Handler = Callable[["Kernel", Request], Content | Later | None]
 _WITHOUT_REPLY = frozenset({"comm_open", "comm_msg", "comm_close"})
 
 
+# Requests on control that the wire may answer itself: no code of the user's runs, and nothing takes long.
+_QUICK = frozenset(
+    {
+        "kernel_info_request",
+        "connect_request",
+        "interrupt_request",
+        "shutdown_request",
+        "create_subshell_request",
+        "list_subshell_request",
+    }
+)
+
+
 class UnknownMessageType(ValueError):
     """A request of a type that this kernel does not know."""
+
+
+def is_quick(msg_type: str) -> bool:
+    """Whether a request on control can be answered between two other things. Any thread."""
+    return msg_type in _QUICK and (msg_type != "create_subshell_request" or "asyncio" in sys.modules)
 
 
 def handle(kernel: Kernel, lane: Lane, message: Message) -> None:

@@ -123,19 +123,19 @@ class Kernel:
     # -- life ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the wire and the control lane: from here on kernel_info is answered."""
+        """Start the wire: from here on kernel_info is answered."""
         if self.capture:
             self.capture.attach(self.wire, self.attribution)
-        # Before the control lane answers: it takes interrupt_request from now on.
+        # Before the wire answers: it takes interrupt_request from now on.
         self.interrupts.install()
         self.interrupts.escalate = Escalation(self.attribution, self.log).press
         if hasattr(signal, "pthread_kill") and threading.current_thread() is threading.main_thread():
             self.insistence = Insistence(self.wire, self.interrupts)
             repeat_swallowed(self.interrupts)
-        self.wire.start()
         thread = threading.Thread(target=self.control.run, name="kernelet-control", daemon=True)
         mark_service_thread(thread)
-        thread.start()
+        self.control.starts_with(thread.start)
+        self.wire.start()
 
     def run(self, language: Language, main: Lane) -> int:
         """Attach the language, handle what has waited for it, and return the exit status when the kernel ends.
@@ -230,13 +230,19 @@ class Kernel:
             if message.msg_type == "debug_request" and self.main is None:
                 self.keep(message)  # the debugger looks at IPython's shell
             else:
-                self.control.post(message)
+                self._route_control(message)
         elif self.main is not None:
             self._route_shell(message, self.main)
         elif message.msg_type == "kernel_info_request":
-            self.control.post(message)
+            self._route_control(message)
         else:
             self.keep(message)
+
+    def _route_control(self, message: Message) -> None:
+        """Answer here what is quick to answer; the rest, and what comes behind it, in the control lane."""
+        quick = handlers.is_quick(message.msg_type) and self.overrides.find("control", message.msg_type) is None
+        if not quick or not self.control.run_here(message):
+            self.control.post(message)
 
     def _route_shell(self, message: Message, main: Lane) -> None:
         """Choose among main, a subshell, and whoever may answer for a main that is busy."""
@@ -310,9 +316,16 @@ class Kernel:
     def after_reply(self, message: Message, reply: Content | None) -> None:
         """Do what must wait until a request was answered."""
         if message.msg_type == "shutdown_request" and reply is not None and reply["status"] == "ok":
-            self.exit()
+            self._exit_answered()
         elif self.going_back is not None and threading.current_thread() is threading.main_thread():
             self.going_back()
+
+    def _exit_answered(self) -> None:
+        """End the kernel; where the wire has answered, once that has left, since a thread takes its time to start."""
+        if threading.current_thread() is self.wire.thread:
+            self.wire.call_later(0.0, self.exit)
+        else:
+            self.exit()
 
     # -- services --------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Subshells (JEP 91): more lanes that run cells, each in a thread with a loop of its own, in the same namespace.
 
-Created, deleted and listed in the control lane, looked up in the wire thread. A dict's single operations need no lock.
+Created and listed in the control lane or the wire thread, deleted in the control lane, looked up in the wire thread. A
+dict's single operations need no lock.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Subshells:
         return [subshell.lane for subshell in list(self._by_id.values())]
 
     def create(self) -> str:
-        """Start a subshell and return its id."""
+        """Make a subshell and return its id; its thread starts with its first request."""
         import asyncio  # noqa: F401  # both are slow to import: not in the thread, and not in a signal handler
         import ctypes  # noqa: F401
         import uuid  # most kernels have no subshell
@@ -68,7 +69,7 @@ class Subshells:
         thread = threading.Thread(target=self._run, args=(lane, parking, interrupts), name=name, daemon=True)
         self._by_id[subshell_id] = _Subshell(lane, thread)
         kernel.interrupts.others.append(interrupts)
-        thread.start()
+        lane.starts_with(thread.start)
         return subshell_id
 
     def delete(self, subshell_id: str) -> None:
@@ -82,6 +83,7 @@ class Subshells:
         subshell.thread.name = "kernelet-deleted-subshell"
         subshell.lane.bequeath(self._kernel.control.post)  # where they find that there is no such subshell
         subshell.lane.end()
+        subshell.lane.start()  # if no request has: it is its thread that closes the loop
 
     def _run(self, lane: Lane, parking: ParkedLoop, interrupts: Interrupts) -> None:
         lane.run()

@@ -33,6 +33,8 @@ _LOOP_MACHINERY = (
 _LOOK_DEPTH = 6
 # What os.fork calls around itself (logging, threading, random, our streams): an exception there is only printed.
 _AT_FORK = frozenset({"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child_reinit_locks"})
+# What a task puts itself back into the loop's queue with: an exception there leaves it in no queue, for ever.
+_SCHEDULES = frozenset({"call_soon", "_call_soon", "call_soon_threadsafe"})
 # Functions of `threading` that do little more than wait.
 _WAITS = frozenset({"join", "_wait_for_tstate_lock"})
 # Code that is never where it was at the last look is interrupted all the same.
@@ -52,13 +54,14 @@ def module_of(frame: FrameType) -> str:
 
 
 def is_shielded(frame: FrameType | None) -> bool:
-    """Whether the thread is inside of our own locked code, in which nothing may be raised."""
+    """Whether the thread is inside of code in which nothing may be raised: our own locked code, a loop's queue."""
     if frame is not None and frame.f_code.co_name in _AT_FORK:
         return True
     for _ in range(_LOOK_DEPTH):
         if frame is None or frame.f_code in _interruptible:
             return False
-        if module_of(frame).startswith(_SHIELDED):
+        module = module_of(frame)
+        if module.startswith(_SHIELDED) or (frame.f_code.co_name in _SCHEDULES and module == "asyncio.base_events"):
             return True
         frame = frame.f_back
     return False

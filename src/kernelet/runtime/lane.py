@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -100,6 +101,8 @@ class Lane:
         self._inbox: deque[Job] = deque()
         self._waiting = False
         self._ending = False
+        # Starts the thread, once: at the first job, for a lane that may never have one. `pop` is atomic.
+        self._starts: list[Callable[[], None]] = []
         self._heir: Callable[[Message], None] | None = None
         # Whose turn it is with what was offered to this lane and to another.
         self.turns = Turns()
@@ -109,9 +112,21 @@ class Lane:
         self.running: Parent | None = None
         parking.serve = self._serve_while_awaiting
 
+    def starts_with(self, start: Callable[[], None]) -> None:
+        """Call `start` when the first job is posted: it starts the thread that runs this lane."""
+        self._starts.append(start)
+
+    def start(self) -> None:
+        """Start the thread, if it was not started yet. Any thread."""
+        if self._starts:
+            with contextlib.suppress(IndexError):  # another thread was quicker
+                self._starts.pop()()
+
     def post(self, job: Job) -> None:
         """Queue a job. Any thread."""
         self._inbox.append(job)
+        if self._starts:
+            self.start()
         if self._heir is not None:
             self._hand_over(self._heir)
         elif self._waiting:
@@ -123,6 +138,16 @@ class Lane:
     def busy(self) -> bool:
         """Whether something is handled or waits to be. Any thread; true a moment ago is all that it can say."""
         return self.running is not None or bool(self._inbox)
+
+    def run_here(self, job: Job) -> bool:
+        """Run a job in the calling thread if the lane has nothing to do; whether it was. For the only one that posts.
+
+        While main computes, every change of threads costs it up to a switch interval.
+        """
+        if self._inbox or not (self._waiting or self._starts):
+            return False
+        self._run_one(job)
+        return True
 
     def opens_first(self, offer: Offer) -> bool:
         """Whether a comm that an offer needs is opened by a message that waits here, before it. Any thread."""
