@@ -51,8 +51,11 @@ def test_a_restored_kernel_has_the_state_of_then_as_often_as_one_likes(fresh_ker
     kernel.execute("box = [1]\ndef look(): return box")
     keep(kernel)
     for _ in range(3):
-        kernel.execute("box.append(2)\nimport threading; threading.Thread(target=threading.Event().wait).start()")
-        assert kernel.execute("print(look(), threading.active_count() > 4)").stdout == "[1, 2] True\n"
+        kernel.execute(
+            "box.append(2)\nimport threading; threading.Thread(target=threading.Event().wait, name='mine').start()"
+        )
+        there = "'mine' in [t.name for t in threading.enumerate()]"
+        assert kernel.execute(f"print(look(), {there})").stdout == "[1, 2] True\n"
         go_back(kernel)
         result = kernel.execute("print(look(), 'threading' in globals())")
         assert (result.stdout, result.content["execution_count"]) == ("[1] False\n", 2)

@@ -157,13 +157,12 @@ class KernelMagics(Magics):
     def subshell(self, arg: str = "") -> None:
         """Print which subshell and thread run this cell, and which subshells there are."""
         thread = threading.current_thread()
-        names = [one.name for one in threading.enumerate()]
         print(f"subshell id: {_subshell_id(thread.name)}")
         print(f"thread id: {thread.ident}")
         print(f"main thread id: {threading.main_thread().ident}")
         print(f"pid: {os.getpid()}")
         print(f"thread count: {threading.active_count()}")
-        print(f"subshell list: {[one for one in map(_subshell_id, names) if one]}")
+        print(f"subshell list: {self.shell.host.requests.subshell_ids()}")
 
 
 def _subshell_id(thread_name: str) -> str | None:

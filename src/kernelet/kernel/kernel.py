@@ -323,7 +323,7 @@ class Kernel:
     def _exit_answered(self) -> None:
         """End the kernel; where the wire has answered, once that has left, since a thread takes its time to start."""
         if threading.current_thread() is self.wire.thread:
-            self.wire.call_later(0.0, self.exit)
+            self.wire.barrier(self.exit)
         else:
             self.exit()
 
@@ -335,6 +335,10 @@ class Kernel:
             os.killpg(self.group, signal.SIGINT)
         else:
             signal_main()
+
+    def subshell_ids(self) -> list[str]:
+        """Return the ids of the subshells, oldest first. Any thread."""
+        return self.subshells.ids()
 
     def branch(self) -> Content:
         """Make a second live kernel with the same variables (`branch.py`). Main thread. Raises BranchRefused."""

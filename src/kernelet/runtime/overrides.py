@@ -37,6 +37,9 @@ class Requests(Protocol):
     def answer(self, message: Message) -> None:
         """Handle a message and send its reply, as if nobody had put a handler in the way; tell no status."""
 
+    def subshell_ids(self) -> list[str]:
+        """Return the ids of the subshells, oldest first."""
+
     def branch(self) -> Content:
         """Make a second live kernel with the same variables; return its pid and connection."""
 
