@@ -45,6 +45,7 @@ def test_debugging_a_cell_in_jupyterlab(notebook: NotebookPage, screenshot: Path
     expect(panel.variable("result")).to_contain_text("4")
     panel.press("next")
     panel.stands("half", 5)
+    expect(panel.variable("table")).to_contain_text("DataFrame")  # the panel shows the globals until it has the locals
     panel.shoot(shots, "step_over")
 
     panel.choose(panel.variable("table"), "Render Variable")

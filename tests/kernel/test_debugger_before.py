@@ -53,6 +53,7 @@ def test_cell_name_of_the_environment_is_honoured(start_kernel: Callable[..., Fr
     assert Path(path).read_text() == "anything"
 
 
+@OURS_ONLY("it answers no variables request before initialize")
 def test_variables_are_described_with_what_is_in_them(asking: Debugging) -> None:
     asking.kernel.execute(
         "class Box:\n    def __init__(self):\n        self.inside = [1, {'deep': 'x'}]\nbox = Box()\nn = 5"
@@ -171,3 +172,24 @@ def test_kernel_offers_a_debugger(kernel: Frontend) -> None:
     if KERNEL_NAME == "kernelet":
         assert kernel.kernel_info["debugger"] is True
     assert kernel.execute("get_ipython().kernel.debugger.is_started").result == {"text/plain": "False"}
+
+
+@OURS_ONLY("debugpy's reading thread dies of it, and the session with it")
+def test_an_argument_of_a_wrong_type_is_named_and_the_session_goes_on(debugger: Debugging) -> None:
+    for command, arguments, told in (
+        ("setBreakpoints", {"source": {"path": 3}, "breakpoints": []}, "source.path is 3, not a text"),
+        ("setBreakpoints", {"source": {"path": "/a.py"}, "breakpoints": [{"line": "1"}]}, "line is '1'"),
+        ("setExceptionBreakpoints", {"filters": 3}, "filters is 3, not a list"),
+        ("stackTrace", {"threadId": "x"}, "threadId is 'x', not a whole number"),
+        ("stackTrace", {}, "'threadId'"),
+        ("scopes", {"frameId": []}, "frameId"),
+        ("evaluate", {"expression": 3}, "expression"),
+        ("source", {"source": 3}, "source is 3, not an object"),
+        ("modules", {"moduleCount": []}, "moduleCount"),
+    ):
+        assert told in debugger.refusal(command, **arguments)
+    assert debugger.ask("threads")["threads"]
+    for content in ({"seq": "x", "command": "debugInfo"}, {"type": "event", "seq": 1, "command": "debugInfo"}):
+        reply = debugger.kernel.request("debug_request", content, channel="control").content
+        assert reply["success"] is False
+        assert ("seq" if content["seq"] == "x" else "type") in reply["message"]

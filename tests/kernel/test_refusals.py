@@ -251,6 +251,19 @@ def test_a_request_for_a_subshell_that_cannot_be_is_answered(client: RawClient, 
     ]
 
 
+@pytest.mark.better_than_ipykernel("it shuts down")
+@pytest.mark.parametrize("restart", ["no", [], 0.5, {}])
+def test_a_shutdown_that_says_something_strange_is_refused_and_the_kernel_stays(
+    client: RawClient, restart: Any
+) -> None:
+    request = client.send("shutdown_request", {"restart": restart}, channel="control")
+    reply = client.reply(request, "control")["content"]
+    assert (reply["status"], reply["ename"]) == ("error", "InvalidField")
+    assert "restart" in reply["evalue"]
+    client.until_idle(request)
+    client.kernel_info()
+
+
 @NO_ANSWER
 @pytest.mark.parametrize("msg_type", ["interrupt_request", "shutdown_request", "usage_request", "connect_request"])
 @pytest.mark.parametrize("content", [b"[]", b"null", b'"text"', b"{broken"])

@@ -15,7 +15,7 @@ from ..runtime.debug_adapter import AdapterGone
 from ..runtime.debug_thread import DebugThread
 from ..runtime.host import Host
 from ..runtime.presses import signal_main
-from . import cell_name
+from . import cell_name, debug_fields
 from .debug_reply import DebugError, failure, response, text_argument
 from .debug_session import DebugSession
 from .debug_sources import Sources, modules, page, prefix
@@ -101,7 +101,13 @@ class Debugger:
             arguments = {}
         if not isinstance(arguments, dict):
             raise DebugError("the arguments of a debug_request must be an object")
+        if not isinstance(content.get("seq", 0), int):
+            raise DebugError(f"the seq of a debug_request is {content['seq']!r:.60}, not a whole number")
+        if content.get("type", "request") != "request":
+            raise DebugError(f"the type of a debug_request is {content['type']!r:.60}, not 'request'")
         answer = self._answers.get(command)
+        if answer is not None or self.is_started:  # else the refusal says that
+            debug_fields.check(command, arguments)
         if answer is not None:
             return response(content, await answer(arguments))
         if command == "variables" and self._explorer is not None:

@@ -65,6 +65,7 @@ _FIELDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[_Field, ...]]]] = {
     "comm_msg": (("comm_id",), ()),
     "comm_close": (("comm_id",), ()),
     "delete_subshell_request": (("subshell_id",), ()),
+    "shutdown_request": ((), (_flag("restart"),)),
     "checkpoint_request": ((), (_text("name"),)),
     "restore_request": ((), (_text("name"),)),
     "replay_request": ((), (_Field("msg_ids", (list,), "a list of texts", str), _text("after"))),

@@ -345,7 +345,7 @@ def debug(kernel: Kernel, request: Request) -> Later:
 
 def shutdown(kernel: Kernel, request: Request) -> Content:
     """Agree to end; `Kernel.after_reply` does it, once the reply and its broadcast are queued."""
-    return {"status": "ok", "restart": request.content.get("restart", False) is True}
+    return {"status": "ok", "restart": bool(request.content.get("restart"))}
 
 
 HANDLERS: dict[str, Handler] = {
