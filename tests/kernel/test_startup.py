@@ -106,6 +106,26 @@ def test_a_first_cell_that_comes_early_finds_its_loop(sandbox: Sandbox, code: st
     os.close(gate)
 
 
+IDLE = {
+    "a task": f"{TASK}shown = task.done()",
+    "await": "async def f(): return 'awaited'\nshown = await f()",
+    "a thread imports it": "import threading\nshared = threading.Thread(target=__import__, args=['asyncio'])\n"
+    "shared.start(); shared.join()",
+}
+
+
+@pytest.mark.better_than_ipykernel("it imports asyncio first")
+@pytest.mark.parametrize("code", IDLE.values(), ids=IDLE)
+def test_asyncio_is_not_loaded_before_code_asks_for_it_and_then_its_tasks_run(
+    fresh_kernel: Frontend, code: str
+) -> None:
+    for _ in range(2):  # the second waits for a kernel that has been idle
+        assert fresh_kernel.execute("import sys\n'asyncio' in sys.modules").result == {"text/plain": "False"}
+    assert fresh_kernel.execute(code).content["status"] == "ok"
+    fresh_kernel.execute("import asyncio\nended = asyncio.get_running_loop().create_task(asyncio.sleep(0, 'ended'))")
+    assert fresh_kernel.execute("await ended").result == {"text/plain": "'ended'"}
+
+
 @pytest.mark.better_than_ipykernel("it imports IPython first")
 def test_kernel_info_does_not_wait_for_ipython(sandbox: Sandbox) -> None:
     """The import of IPython is held up until kernel_info was answered."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -154,3 +156,76 @@ def test_a_wake_through_a_closed_loop_is_not_lost(parking: ParkedLoop) -> None:
     parking.wake()
     parking.serve_soon()
     parking.wait()
+
+
+# -- without a loop, in processes of their own: this one has imported asyncio ------------------------------------------
+
+WITHOUT_A_LOOP = """
+import sys, threading
+from kernelet.runtime.interrupt import Interrupts
+from kernelet.runtime.log import Log
+from kernelet.runtime.parking import ParkedLoop
+
+parking = ParkedLoop(Interrupts(), Log(2), print, late=True)
+
+def in_a_thread(function, *args):
+    threading.Thread(target=function, args=args).start()
+
+def imports():
+    import asyncio
+
+def running():
+    return sys.modules["asyncio"].get_running_loop() is parking.loop
+
+"""
+LATER = {
+    "it waits and is woken": """
+for _ in range(3):
+    in_a_thread(parking.wake)
+    parking.wait()
+assert "asyncio" not in sys.modules
+""",
+    "a wake before the wait": "parking.wake(); parking.wake(); parking.wait()",
+    "another thread asks for the loop": """
+told = []
+in_a_thread(lambda: parking.loop.call_soon_threadsafe(lambda: (told.append(1), parking.wake())))
+while not told:
+    parking.wait()
+""",
+    "another thread asks for it while the lane is woken": """
+told = []
+def asks():
+    parking.wake()
+    parking.loop.call_soon_threadsafe(lambda: (told.append(1), parking.wake()))
+in_a_thread(asks)
+while not told:
+    parking.wait()
+""",
+    "user code imports asyncio": """
+def cell():
+    import asyncio
+    return running(), asyncio.run(asyncio.sleep(0, "ran")), running()
+assert parking.call(cell) == (True, "ran", True)
+parking.wake()
+parking.wait()
+assert parking.call(running)
+""",
+    "a thread imports asyncio": """
+thread = threading.Thread(target=imports)
+parking.call(thread.start)
+thread.join()
+assert parking.call(running)
+assert sys.modules["asyncio"].get_event_loop_policy().get_event_loop() is parking.loop
+""",
+}
+
+
+@pytest.mark.parametrize("code", LATER.values(), ids=LATER)
+def test_a_place_without_asyncio_waits_on_a_lock_until_somebody_imports_it(code: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-Wignore::DeprecationWarning", "-c", WITHOUT_A_LOOP + code],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=2 * DEADLINE_S,
+    )
+    assert run.returncode == 0, run.stderr

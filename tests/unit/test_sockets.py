@@ -120,14 +120,29 @@ def test_a_client_that_comes_back_under_its_name_takes_it_over(bound: Bind, clie
 def test_the_heartbeat_answers_every_client_and_ends_with_its_context(bound: Bind, client: Client) -> None:
     sockets = bound(parsed())
     heartbeat = Heartbeat(sockets.by_name["hb"])
-    heartbeat.start()
+    assert not heartbeat.start_if_asked()
     for at in range(3):
         asker = client(zmq.REQ, sockets.connection.endpoint("hb"))
         asker.send(b"ping %d" % at)
+        if not at:
+            assert sockets.by_name["hb"].poll(30_000)
+            assert heartbeat.start_if_asked()
         assert asker.recv() == b"ping %d" % at
     for name, socket in sockets.by_name.items():
         if name != "hb":
             socket.close(linger=0)
     sockets.context.term()
     heartbeat._thread.join(30)
+    assert not heartbeat._thread.is_alive()
+
+
+def test_a_heartbeat_that_nobody_asked_for_has_no_thread_and_lets_its_context_end(bound: Bind) -> None:
+    sockets = bound(parsed())
+    heartbeat = Heartbeat(sockets.by_name["hb"])
+    assert not heartbeat.start_if_asked()
+    heartbeat.close()
+    for name, socket in sockets.by_name.items():
+        if name != "hb":
+            socket.close(linger=0)
+    sockets.context.term()
     assert not heartbeat._thread.is_alive()

@@ -211,6 +211,7 @@ def test_captured_descriptors_are_not_read_while_too_much_waits(
     few_messages: None, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernelet.runtime.sending, "FULL_BYTES", 1 << 16)
+    monkeypatch.setattr(kernelet.runtime.sending, "STALL_S", 2 * DEADLINE_S)
     chunk = b"x" * 4096
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -228,6 +229,9 @@ def test_captured_descriptors_are_not_read_while_too_much_waits(
             blocked += 1
             threading.Event().wait(0.001)
     assert blocked
+    asker = rig._connect(zmq.REQ, rig._connection.endpoint("hb"))
+    asker.send(b"ping")  # the first beat
+    assert asker.recv() == b"ping"
     os.set_blocking(writer, True)
     assert rig.text(subscriber, written - 65536)
     os.close(writer)

@@ -15,7 +15,6 @@ from typing import Any, Literal, Self
 
 from IPython.core.builtin_trap import BuiltinTrap
 from IPython.core.display_trap import DisplayTrap
-from IPython.core.history import HistoryManager
 from IPython.core.magic import MagicsManager
 from IPython.core.payload import PayloadManager
 
@@ -111,24 +110,6 @@ class PayloadsByThread(PayloadManager):
     @_payload.setter
     def _payload(self, payloads: list[dict[str, Any]]) -> None:
         self._here.payloads = payloads
-
-
-class HistoryByNumber(HistoryManager):
-    """IPython's history, where In[n] is the cell numbered n even if a later one began first."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._order = threading.RLock()
-        super().__init__(*args, **kwargs)
-
-    def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
-        with self._order:
-            before = len(self.input_hist_raw)
-            super().store_inputs(line_num, source, source_raw)
-            if len(self.input_hist_raw) == before + 1 and before != line_num:
-                for inputs in (self.input_hist_parsed, self.input_hist_raw):
-                    text = inputs.pop()
-                    inputs.extend([""] * (line_num + 1 - len(inputs)))
-                    inputs[line_num] = text
 
 
 def load_magics_one_at_a_time(manager: MagicsManager) -> None:

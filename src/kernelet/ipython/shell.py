@@ -28,9 +28,10 @@ from . import completions, inspector
 from .cell_name import CellCompiler
 from .commands import Commands
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
+from .history import HistoryByNumber
 from .hooks import ParentToken, message_parent
 from .runners import LoopRunner, run_in_trio
-from .shared import CELL, CellNumbers, HistoryByNumber, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
+from .shared import CELL, CellNumbers, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
 from .windows import Windowed
 

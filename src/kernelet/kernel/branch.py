@@ -98,7 +98,7 @@ def refuse(kernel: Kernel) -> Heritage:
     if kernel.subshells.ids():
         reasons.insert(0, "there are subshells")
     asyncio = sys.modules.get("asyncio")
-    loop = getattr(getattr(kernel.main, "parking", None), "loop", None)
+    loop = asyncio and getattr(getattr(kernel.main, "parking", None), "loop", None)
     if asyncio is not None and loop is not None:
         if loop.is_running():
             reasons.append("this cell awaits")
@@ -177,9 +177,10 @@ def let_go(old: Kernel, heritage: Heritage) -> None:
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     _release(old)
     heritage.disown()
-    from ..runtime.guards import the_guards
+    if "asyncio" in sys.modules:
+        from ..runtime.guards import the_guards
 
-    the_guards().unpark()
+        the_guards().unpark()
 
 
 def _release(old: Kernel) -> None:

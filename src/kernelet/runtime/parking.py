@@ -10,6 +10,8 @@ Runs in the lane's thread, except `wake`.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -92,8 +94,8 @@ class ParkedLoop:
     ) -> None:
         """`for_this_thread`: make it what asyncio.get_event_loop() answers here (main's; not a subshell's to be).
 
-        `late`: import asyncio and make the loop when somebody needs it, or when there is nothing else to do. The first
-        cell need not wait for that.
+        `late`: make the loop when asyncio is imported, by user code or for a cell that awaits. Until then there is
+        nothing that could run on it: the lane waits on a lock, and the process is 2.5 MB smaller.
         """
         self.interrupts = interrupts
         self._log = log
@@ -110,6 +112,10 @@ class ParkedLoop:
         self.toolkit: Toolkit | None = None
         self._cell: AwaitingCell | None = None
         self._woken = False
+        # Held while there is nothing to do, as long as there is no loop to wait on.
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._pid = os.getpid()
         if late and "asyncio" not in sys.modules:
             OnImport("asyncio", self._asyncio_imported)
         else:
@@ -132,11 +138,12 @@ class ParkedLoop:
                 self.interrupts.in_task = lambda: asyncio.current_task(self._loop) is not None
                 if self._calls_without_loop and threading.get_ident() == self._thread and self._guards.work:
                     self._guards.park(loop)
+                self._open_gate()  # made for another thread: the lane's turns it from now on
             return self._loop
 
     def _asyncio_imported(self) -> None:
         """User code has imported asyncio for the first time: what it does next may ask for the running loop."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self._thread and os.getpid() == self._pid:
             self._make_loop()
 
     def _new_loop(self) -> asyncio.AbstractEventLoop:
@@ -161,16 +168,20 @@ class ParkedLoop:
             toolkit.install(self.loop)
 
     def wait(self) -> None:
-        """Turn the loop until `wake`: background tasks advance."""
+        """Turn the loop until `wake`: background tasks advance. Without one, there are none."""
+        if self._loop is None and "asyncio" not in sys.modules:
+            self._while_idle(self._gate.acquire)
+            self._woken = False
+            return
         self._need_loop()
-        if not self._woken:  # else: woken through a loop that user code has closed since
-            self._run_loop()
+        if not self._woken:  # else: woken before there was a loop, or through one that user code has closed since
+            self._while_idle(self.loop.run_forever)
         self._woken = False
 
-    def _run_loop(self) -> None:
+    def _while_idle(self, wait: Callable[[], object]) -> None:
         self.interrupts.idle = True
         try:
-            self.loop.run_forever()
+            wait()
         except KeyboardInterrupt as error:
             # Raised in a background task or callback, which it ended; nothing else does.
             self._on_task_error({"message": "a background task was interrupted", "exception": error})
@@ -184,7 +195,7 @@ class ParkedLoop:
         loop = self._loop
         if loop is not None and not loop.is_closed() and self._has_work(loop):
             loop.call_soon(loop.stop)
-            self._run_loop()
+            self._while_idle(loop.run_forever)
 
     def _has_work(self, loop: Any) -> bool:
         """Whether a turn would run anything. A loop that does not tell (uvloop) is taken to have work."""
@@ -195,12 +206,17 @@ class ParkedLoop:
 
     def wake(self) -> None:
         self._woken = True
-        if self._loop is None:  # `wait` makes it, and then looks at `_woken`
+        if self._loop is None:  # `wait` looks at `_loop`, then at `_woken`; so no wake-up falls between the two
+            self._open_gate()
             return
         try:
             self._loop.call_soon_threadsafe(self._stop_waiting)
         except RuntimeError:  # closed by user code: `wait` sees `_woken` and does not wait
             return
+
+    def _open_gate(self) -> None:
+        with contextlib.suppress(RuntimeError):  # open already: `wait` has still to come by
+            self._gate.release()
 
     def _stop_waiting(self) -> None:
         # A wake-up may arrive late, when a cell runs the loop for its own ends: that run is not to be stopped.
@@ -219,6 +235,8 @@ class ParkedLoop:
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run sync user code with the loop parked: `create_task` and `asyncio.run` both work in it."""
+        if self._loop is None and "asyncio" in sys.modules:  # imported by another thread
+            self._make_loop()
         loop, guards = self._loop, self._guards
         if loop is None or guards is None:
             return self._call_without_loop(function, *args, **kwargs)

@@ -42,13 +42,19 @@ class Sending(Outlet):
         self._poller = zmq.Poller()
         self._fds: dict[int, Callable[[], None]] = {}
         self._paused: set[int] = set()
+        self._unpaused: set[int] = set()
         self._blocked_since: float | None = None
         self._stalled = False
         self._pass_again = 0.0
 
-    def watch(self, fd: int, ready: Callable[[], None]) -> None:
-        """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread."""
+    def watch(self, fd: int, ready: Callable[[], None], pauses: bool = True) -> None:
+        """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread.
+
+        `pauses`: not while the outbox is full, for a descriptor whose text goes there.
+        """
         self._fds[fd] = ready
+        if not pauses:
+            self._unpaused.add(fd)
         self._poller.register(fd, zmq.POLLIN)
 
     def unwatch(self, fd: int) -> None:
@@ -56,6 +62,7 @@ class Sending(Outlet):
         if self._fds.pop(fd, None) and fd not in self._paused:
             self._poller.unregister(fd)
         self._paused.discard(fd)
+        self._unpaused.discard(fd)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Call `call` in the wire thread, `delay_s` from now. The wire does."""
@@ -151,7 +158,7 @@ class Sending(Outlet):
     def _pause_fds(self, pause: bool) -> None:
         """Stop reading captured descriptors while the outbox is full: their writers then wait on the pipe."""
         for fd in self._fds:
-            if pause and fd not in self._paused:
+            if pause and fd not in self._paused and fd not in self._unpaused:
                 self._poller.unregister(fd)
                 self._paused.add(fd)
             elif not pause and fd in self._paused:

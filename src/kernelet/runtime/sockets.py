@@ -105,16 +105,34 @@ def _free_suffix(path: str) -> int:
 
 
 class Heartbeat:
-    """Echoes what it receives. The loop is libzmq's own, so it answers while a cell holds the GIL in C."""
+    """Echoes what it receives. The loop is libzmq's own, so it answers while a cell holds the GIL in C.
+
+    Its thread begins with the first beat: most front ends (JupyterLab, VS Code) never send one. Until then the socket
+    is the wire thread's.
+    """
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._socket = socket
+        self._started = False
         self._thread = threading.Thread(target=self._run, name="kernelet-heartbeat", daemon=True)
         mark_service_thread(self._thread)
 
     def start(self) -> None:
         """Start the thread; it ends when the sockets' context is terminated."""
+        self._started = True
         self._thread.start()
+
+    def start_if_asked(self) -> bool:
+        """Start the thread if a beat has come; whether it was."""
+        asked = bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        if asked:
+            self.start()
+        return asked
+
+    def close(self) -> None:
+        """Close the socket, unless the thread has it."""
+        if not self._started:
+            self._socket.close(linger=0)
 
     def _run(self) -> None:
         try:

@@ -71,12 +71,12 @@ class Wire(Sending):
             self._reminders.append((time.monotonic() + delay_s, call))
 
     def start(self) -> None:
-        """Start the wire and the heartbeat."""
+        """Start the wire, which starts the heartbeat when somebody listens for it."""
         for socket in self._inbound:
             self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._iopub, zmq.POLLIN)
         self._poller.register(self._wake_r, zmq.POLLIN)
-        self._heartbeat.start()
+        self.watch(int(self.sockets.by_name["hb"].getsockopt(zmq.FD)), self._beat, pauses=False)
         self.thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -158,6 +158,12 @@ class Wire(Sending):
         while time.monotonic() < until and int(shell.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._receive_from(shell, _RECEIVE_AT_MOST)
 
+    def _beat(self) -> None:
+        """Let the heartbeat have its socket, once a beat has come; other news there are clients that connect."""
+        fd = int(self.sockets.by_name["hb"].getsockopt(zmq.FD))
+        if self._heartbeat.start_if_asked():
+            self.unwatch(fd)
+
     def _welcome(self) -> None:
         """Answer subscriptions with iopub_welcome (JEP 65)."""
         while True:
@@ -185,6 +191,7 @@ class Wire(Sending):
             self._admit()
 
     def _close(self) -> None:
+        self._heartbeat.close()
         for name, socket in self.sockets.by_name.items():
             if name != "hb":
                 socket.close()
