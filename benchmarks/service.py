@@ -24,6 +24,25 @@ from typing import Any
 import httpx
 import psutil
 
+TARGETS = {
+    "session create": "30 / 100",
+    "sessions created, one after the other ends": "20 / s",
+    "execute x=1, one client": "4 / 9",
+    "10 sessions, closed loop": "- / 80",
+    "10 sessions, closed loop: rate": "300 / s",
+    "50 sessions, 2/s each": "8 / 60",
+    "one-shot: create, run, destroy": "50 / 150",
+    "one-shots side by side": "12 / s",
+    "SSE, first byte": "5 / 12",
+    "MCP over HTTP": "5 / 12",
+    "timeout 1 s on `while True`": "1200",
+    "timeout 1 s, killed, usable": "4200",
+    "memory of an idle session (USS)": "12",
+    "with numpy, pandas, matplotlib (USS)": "15",
+    "service RSS": "90",
+}
+"""What the design asks: p50 / p99 in milliseconds, executions or sessions a second, or MB."""
+
 HERE = Path(__file__).parent
 TOKEN = "benchmark"
 
@@ -42,8 +61,9 @@ class Figure:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
     def line(self) -> str:
+        aim = f"  (target {TARGETS[self.name]})" if self.name in TARGETS else ""
         shown = f"{self.at(0.5):9.1f} {self.at(0.99):9.1f} {self.at(1):9.1f} {self.unit}"
-        return f"{self.name:34} {shown:34} n={len(self.samples)} failed={self.failures}"
+        return f"{self.name:42} {shown:34} n={len(self.samples)} failed={self.failures}{aim}"
 
     async def take(self, call: Callable[[], Awaitable[Any]]) -> Any:
         """Time a call."""
@@ -93,7 +113,7 @@ class Loader:
     async def run(self) -> None:
         """Take the figures that both servers have."""
         created = self.figure("session create")
-        paths = [path for _ in range(self.count(20)) if (path := await created.take(self.create))]
+        paths = [path for _ in range(self.count(50)) if (path := await created.take(self.create))]
         one = self.figure("execute x=1, one client")
         for path in [paths[0]] * self.count(300):
             await one.take(lambda path=path: self.execute(path, "x=1"))
@@ -102,7 +122,30 @@ class Loader:
         oneshot = self.figure("one-shot: create, run, destroy")
         for _ in range(self.count(20)):
             await oneshot.take(self.oneshot)
-        self.memory(paths)
+        await self.rate("one-shots side by side", self.count(40), 4, self.oneshot)
+        for path in paths[10:]:
+            await self.end(path)
+        await self.rate("sessions created, one after the other ends", self.count(60), 4, self.come_and_go)
+        self.figure("service RSS", "MB").samples.append(self.process.memory_info().rss / 1e6)
+
+    async def end(self, path: str) -> None:
+        (await self.http.delete(path)).raise_for_status()
+
+    async def come_and_go(self) -> None:
+        await self.end(await self.create())
+
+    async def rate(self, name: str, number: int, workers: int, call: Callable[[], Awaitable[Any]]) -> None:
+        """Measure how many calls a second some workers get done together."""
+        figure, begun, waiting = self.figure(name, "/ s"), time.perf_counter(), iter(range(number))
+        each = Figure(name)
+
+        async def worker() -> None:
+            for _ in waiting:
+                await each.take(call)
+
+        await asyncio.gather(*(worker() for _ in range(workers)))
+        figure.failures = each.failures
+        figure.samples.append(len(each.samples) / (time.perf_counter() - begun))
 
     async def closed_loop(self, paths: list[str]) -> None:
         name = f"{len(paths)} sessions, closed loop"
@@ -132,10 +175,7 @@ class Loader:
     async def oneshot(self) -> None:
         path = await self.create()
         await self.execute(path, "1 + 1")
-        (await self.http.delete(path)).raise_for_status()
-
-    def memory(self, paths: list[str]) -> None:
-        self.figure("service RSS", "MB").samples.append(self.process.memory_info().rss / 1e6)
+        await self.end(path)
 
 
 class KerneletLoader(Loader):
@@ -156,10 +196,33 @@ class KerneletLoader(Loader):
         forced = self.figure("timeout 1 s, killed, usable")
         for _ in range(self.count(3)):
             await forced.take(lambda: self.forced(path))
-        pids = [await self.execute(path, "import os; print(os.getpid())") for path in [path]]
-        unique = self.figure("memory of an idle session (USS)", "MB")
-        for one in pids:
-            unique.samples.append(psutil.Process(int(one["stdout"])).memory_full_info().uss / 1e6)
+        mcp = self.figure("MCP over HTTP")
+        await self.mcp("x=1")  # which imports the SDK, and makes the session
+        for _ in range(self.count(100)):
+            await mcp.take(lambda: self.mcp("x=1"))
+        for name, code in (
+            ("memory of an idle session (USS)", ""),
+            ("with numpy, pandas, matplotlib (USS)", "import numpy, pandas, matplotlib.pyplot"),
+        ):
+            unique = self.figure(name, "MB")
+            for _ in range(self.count(5)):
+                path = await self.create()
+                pid = int((await self.execute(path, f"{code}\nimport os; print(os.getpid())"))["stdout"])
+                await asyncio.sleep(1)  # it tidies up behind its first cell
+                unique.samples.append(psutil.Process(pid).memory_full_info().uss / 1e6)
+                await self.end(path)
+
+    async def mcp(self, code: str) -> None:
+        """Call the tool `ipython`, without the handshake that a client makes once."""
+        call = {"name": "ipython", "arguments": {"code": code}}
+        answer = await self.http.post(
+            "/mcp",
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call},
+            headers={"Accept": "application/json, text/event-stream"},
+        )
+        assert answer.is_success, answer.text
+        assert '"isError":true' not in answer.text.replace(" ", ""), answer.text
+        assert "error" not in json.loads(answer.text.partition("data: ")[2] or answer.text), answer.text
 
     async def first_byte(self, path: str) -> None:
         headers = {"Accept": "text/event-stream"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 
 from jupyter_servers import TOKEN, jupyter_server
 from kernelet.service import cli
+from kernelet.service.begin import listen
 from service_command import Command
 
 
@@ -177,3 +179,25 @@ def test_the_proxy_serves_the_kernels_of_a_jupyter_server(command: Callable[...,
         assert serving.client.post("/shutdown_kernel", json=kernel).status_code == 200
         assert serving.client.get("/v1/sessions/none/files").status_code == 404
         serving.end(signal.SIGTERM)
+
+
+def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
+    async def nodelay() -> int:
+        accepted: asyncio.Future[asyncio.BaseTransport] = asyncio.get_running_loop().create_future()
+
+        class Accepts(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                accepted.set_result(transport)
+
+        [listening] = listen("127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(Accepts, sock=listening)
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        transport = await accepted
+        found: int = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        transport.close()
+        server.close()
+        return found
+
+    # 45 ms for each call when it did: the answer leaves in two pieces, and the client acknowledges late.
+    assert asyncio.run(nodelay())
