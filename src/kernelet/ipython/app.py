@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from IPython.core.application import BaseIPythonApplication, base_aliases, base_flags
-from IPython.core.completer import IPCompleter
 from IPython.core.history import HistoryManager
 from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp, shell_aliases, shell_flags
@@ -39,7 +38,6 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         ZMQInteractiveShell,
         ProfileDir,
         HistoryManager,
-        IPCompleter,
     ]
 
     kernel = AnyTrait(help="What get_ipython().kernel is.")
@@ -97,6 +95,9 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     def parse_command_line(self, argv: Any = None) -> None:
         """Read the command line. An empty one, as most are, is not worth traitlets' parser, which asks every option."""
         if argv is None or argv:
+            from IPython.core.completer import IPCompleter  # 5 ms, and most command lines are empty
+
+            self.classes = [*self.classes, IPCompleter]
             super().parse_command_line(argv)
         else:
             self.argv, self.extra_args, self.cli_config = [], [], Config()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from IPython.core.interactiveshell import InteractiveShell
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+else:
+    InteractiveShell = object  # a class with traits takes 1 ms to make
 
 
 class Commands(InteractiveShell):

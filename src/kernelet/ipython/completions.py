@@ -6,10 +6,12 @@ import copy
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from IPython.core.completer import Completion, ProvisionalCompleterWarning, rectify_completions
-from IPython.core.interactiveshell import InteractiveShell
+if TYPE_CHECKING:
+    from IPython.core.completer import Completion
+    from IPython.core.interactiveshell import InteractiveShell
+
 
 _TYPES = "_jupyter_types_experimental"
 
@@ -19,6 +21,8 @@ def complete(shell: InteractiveShell, code: str, cursor: int) -> dict[str, Any]:
 
     Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html#completion
     """
+    from IPython.core.completer import rectify_completions  # not before somebody completes: `late_completer.py`
+
     completions = list(rectify_completions(code, _completions(shell, code, cursor)))
     start, end = (completions[0].start, completions[0].end) if completions else (cursor, cursor)
     described = [
@@ -39,6 +43,8 @@ def _completions(shell: InteractiveShell, code: str, cursor: int) -> list[Comple
     Not `provisionalcompleter()`: it saves and restores the process's warning filters, and so does what it finds when a
     cell in another thread changes them at the same time. An added filter harms nobody; one taken away is added again.
     """
+    from IPython.core.completer import ProvisionalCompleterWarning
+
     completer: Any = shell.Completer
     if threading.current_thread() is not threading.main_thread():
         # It keeps the line that it completes in its attributes, and a cell or main may complete at the same time. The

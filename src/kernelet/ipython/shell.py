@@ -24,12 +24,13 @@ from ..runtime.attribution import PARENT
 from ..runtime.deadline import DEADLINE
 from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
-from . import completions, inspector
+from . import inspector
 from .cell_name import CellCompiler
 from .commands import Commands
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .history import HistoryByNumber
 from .hooks import ParentToken, message_parent
+from .late_completer import LateCompleter
 from .runners import LoopRunner, run_in_trio
 from .shared import CELL, CellNumbers, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
@@ -54,7 +55,7 @@ class _Traceback(threading.local):
     error: BaseException | None = None
 
 
-class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
+class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
     """IPython's shell in a Jupyter kernel."""
 
     __module__ = "ipykernel.zmqshell"
@@ -116,6 +117,7 @@ class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
     def init_hooks(self) -> None:
         super().init_hooks()
         self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+        inspector.install(self)
 
     def init_display_pub(self) -> None:
         self.display_pub = self.display_pub_class(parent=self, shell=self, host=self.host)
@@ -137,11 +139,6 @@ class ZMQInteractiveShell(Windowed, Commands, InteractiveShell):
     def init_payload(self) -> None:
         self.payload_manager = PayloadsByThread(parent=self)
         self.configurables.append(self.payload_manager)  # type: ignore[arg-type]  # any Configurable
-
-    def init_completer(self) -> None:
-        super().init_completer()
-        completions.install(self)
-        inspector.install(self)
 
     def init_magics(self) -> None:
         super().init_magics()
