@@ -13,10 +13,11 @@ import pytest
 
 from kernelet.service.engine import Engine, SessionOptions
 from kernelet.service.errors import BadRequest, Exists, NotFound, TooMany
-from kernelet.service.execution import Options
+from kernelet.service.execution import Execution, Options
 from kernelet.service.result import Done, ExecutionResult, Started, Text
 from kernelet.service.session import Session
-from service_tools import Sync, begun
+from kernelet.service.verdict import Ending, verdict
+from service_tools import Sync, begun, settings
 
 Run = Callable[..., ExecutionResult]
 
@@ -252,6 +253,29 @@ def test_the_events_tell_it_as_it_happens(sync: Sync, run: Run) -> None:
     assert numbers == sorted(set(numbers))
 
 
+def test_a_question_comes_after_what_was_printed_before_it() -> None:
+    """They come by two sockets, which may be read in another order."""
+
+    async def scenario() -> list[str]:
+        execution = Execution("s", "", Options(), 60, None, settings())
+        subscription = execution.subscribe()
+
+        def take(channel: str, kind: str, **content: Any) -> None:
+            execution.take(channel, {"header": {"msg_type": kind}, "content": content})
+
+        take("stdin", "input_request", prompt="name? ", password=False)
+        take("iopub", "execute_input", execution_count=1)
+        take("iopub", "stream", name="stdout", text="first\n")
+        kinds = []
+        async for event in subscription.events():
+            kinds.append(event.type)
+            if event.type == "input_request":
+                execution.conclude(verdict(Ending()), [])
+        return kinds
+
+    assert asyncio.run(scenario()) == ["started", "stdout", "input_request", "done"]
+
+
 def test_sessions_do_not_wait_for_each_other(sync: Sync) -> None:
     one, other = sync.session(), sync.session()
 
@@ -318,8 +342,6 @@ def test_an_old_session_is_culled_once_it_is_idle(start_engine: Callable[..., Sy
 
 def test_the_end_of_the_engine_leaves_no_process() -> None:
     async def scenario() -> list[psutil.Process]:
-        from service_tools import settings
-
         async with Engine(settings()) as engine:
             one, other = await engine.create(), await engine.create()
             await one.run("import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True)")

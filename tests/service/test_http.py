@@ -33,6 +33,7 @@ def test_health_is_for_everybody_and_says_ok(served: Served) -> None:
     answer = httpx.get(f"{served.url}/health", trust_env=False)
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
+    assert httpx.head(f"{served.url}/health", trust_env=False).status_code == 200
 
 
 def test_ready_and_metrics_know_about_sessions(served: Served, path: str) -> None:

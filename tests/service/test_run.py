@@ -101,6 +101,29 @@ def test_input_reads_stdin_and_ends_with_it(tmp_path: Path) -> None:
     assert (done.returncode, "EOFError" in done.stderr) == (1, True)
 
 
+def test_a_script_reads_what_is_piped_into_it(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text("import sys\nfirst = input()\nprint(first, sum(int(n) for n in sys.stdin))\n")
+    numbers = "".join(f"{n}\n" for n in range(50_000))
+    done = run("sums.py", code=f"sum\n{numbers}", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == (f"sum {sum(range(50_000))}\n", "")
+
+
+def test_a_person_at_a_terminal_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(
+        "from getpass import getpass\nprint('first')\nname = input('name? ')\nprint(name, getpass('word? '))\n"
+    )
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "kernelet", "run", "asks.py"],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        os.write(ours, b"Ada\nsecret\n")
+        shown, said = process.communicate(timeout=DEADLINE_S)
+    os.close(ours)
+    assert (process.returncode, shown, said.strip()) == (0, "first\nname? word? Ada secret\n", "")
+
+
 def test_a_script_knows_its_file_and_is_the_first_cell(tmp_path: Path) -> None:
     (tmp_path / "here.py").write_text("#!/usr/bin/env python\nif __name__ == '__main__':\n    print(__file__)\n1 / 0\n")
     done = run("here.py", cwd=tmp_path)

@@ -47,6 +47,8 @@ class SessionOptions:
     idle_timeout: float | None = None
     isolation: str | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
+    stdin: int | None = None
+    """A descriptor of this process that the kernel reads as its stdin, where kernels are spawned."""
 
 
 class Engine:
@@ -174,6 +176,7 @@ class Engine:
             cwd=options.cwd,
             envs=dict(options.envs),
             confinement=confinement,
+            stdin=options.stdin,
         )
 
     def session(self, session_id: str) -> Session:

@@ -43,6 +43,8 @@ from kernelet.service.subscription import Subscription
 from kernelet.service.text_budget import fit_lines
 from kernelet.service.verdict import Verdict
 
+_BEFORE_A_QUESTION_S = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -154,7 +156,9 @@ class Execution(Request):
             case "shell", "execute_reply":
                 self._replied(content)
             case "stdin", "input_request":
-                self.publish(InputRequest(prompt=content.get("prompt", ""), password=bool(content.get("password"))))
+                # What was printed before the question comes by another socket, which may be read a moment later.
+                asked = InputRequest(prompt=content.get("prompt", ""), password=bool(content.get("password")))
+                asyncio.get_running_loop().call_later(_BEFORE_A_QUESTION_S, self._ask, asked)
         super().take(channel, message)
         return None
 
@@ -162,6 +166,10 @@ class Execution(Request):
         """Hear that something was too large to be taken: it is over, as with any other output beyond the limit."""
         self.stop("output_limit")
         self.notice("Some output was too large to be taken, and is lost with what came right after it.")
+
+    def _ask(self, asked: InputRequest) -> None:
+        if not self.result.done():
+            self.publish(asked)
 
     def _within_limit(self, text: str) -> str:
         """Return what of `text` may still come out."""

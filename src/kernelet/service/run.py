@@ -147,11 +147,14 @@ async def run(code: str, options: argparse.Namespace, settings: Settings) -> int
     stem = Path(options.file).stem if options.file != "-" else "plot"
     terminal = Terminal(Path(options.plots), stem)
     async with Engine(settings) as engine:
-        session = await engine.create("run", SessionOptions(include_stdlib=False, cwd=Path.cwd()))
+        # A pipe or a file is the kernel's own; a terminal cannot be, which belongs to our session: there we ask.
+        piped = options.file != "-" and sys.stdin is not None and not sys.stdin.isatty() and not settings.zygote
+        wishes = SessionOptions(include_stdlib=False, cwd=Path.cwd(), stdin=0 if piped else None)
+        session = await engine.create("run", wishes)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, _interrupt, session)
         loop.add_signal_handler(signal.SIGTERM, _interrupt, session)
-        await session.inside(script.prepare, name=options.file, arguments=options.arguments)
+        await session.inside(script.prepare, name=options.file, arguments=options.arguments, has_stdin=piped)
         execution = session.submit(code, Options(timeout=options.timeout, allow_stdin=True, surface="run"))
         lines, answers = StdinLines(), set[asyncio.Task[None]]()
         async for event in execution.subscribe().events():

@@ -32,6 +32,8 @@ class KernelRequest:
     cwd: Path | None = None
     envs: Mapping[str, str] = field(default_factory=dict)
     confinement: Confinement = field(default_factory=Confinement)
+    stdin: int | None = None
+    """The descriptor that a spawned kernel gets as its stdin. None: nothing to read."""
 
 
 class Kernel(Protocol):

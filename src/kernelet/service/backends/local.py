@@ -278,6 +278,7 @@ class LocalBackend:
                     cwd=str(request.cwd) if request.cwd else None,
                     stdout=output,
                     stderr=output,
+                    **({} if request.stdin is None else {"stdin": request.stdin}),
                     # Rows of a thousand sessions in one file help nobody, and cost each of them.
                     extra_arguments=["--HistoryManager.hist_file=:memory:"],
                     **confinement,

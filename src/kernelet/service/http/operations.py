@@ -20,6 +20,11 @@ async def health(engine: EngineNow) -> Health:
     return Health(version=__version__, backend=engine.backend.name, sessions=len(engine.sessions()))
 
 
+@router.head("/health", include_in_schema=False)
+async def alive() -> None:
+    """Answer the probes that ask for no body."""
+
+
 @router.get("/ready", response_model=Ready, responses=responses(503))
 async def ready(engine: EngineNow) -> Response | Ready:
     """Say whether kernels can be started."""
