@@ -1,38 +1,32 @@
-"""IPython as a language of the kernel: execute, complete, inspect, is_complete, history, comms.
+"""IPython as a language of the kernel: execute and comms; questions about code are in `questions.py`.
 
 Runs in the thread of the lane that a request was routed to: main, a subshell, or (questions only) the assistant.
 """
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import Context, copy_context
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import ExecutionResult
-from IPython.utils.tokenutil import token_at_cursor
 
-from ..protocol.message import Content, Parent
+from ..protocol.message import Content
 from ..runtime.attribution import PARENT
 from ..runtime.background import tell_of_threads
 from ..runtime.deadline import DEADLINE, interrupter
 from ..runtime.host import Host
-from ..runtime.interrupt import Interrupts
 from ..runtime.on_import import call_after_import
-from ..runtime.parking import ParkedLoop
 from ..runtime.thread_parents import ThreadParents
-from . import aliases, aside, faults
+from . import aliases, faults
 from .app import IPKernelApp
 from .c_stdout import CStdout
 from .cell_arguments import cell_arguments
 from .comms import CommManager
-from .completions import complete
 from .facade import IPythonKernel
+from .questions import Questions
 from .session import Session
 from .sockets import IOPubThread, WireSocket
 from .stdin import Stdin
@@ -47,15 +41,12 @@ if TYPE_CHECKING:
 HISTORY_HELD_S = 1.0
 
 
-class IPythonLanguage:
+class IPythonLanguage(Questions):
     """Owns the shell and the one context in which all cells run, so that a ContextVar set in a cell stays set."""
 
     def __init__(self, host: Host, argv: Sequence[str], **options: Any) -> None:
         """`options` go to the shell (user_module, user_ns)."""
-        self.host = host
-        self.context: Context = copy_context()
-        self._here = threading.local()
-        self._here.parking, self._here.context = host.parking, self.context
+        self._begin_with_main(host)
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         self._app = IPKernelApp.instance()
         self._app.configure(host, argv)
@@ -246,79 +237,6 @@ class IPythonLanguage:
 
             leave(0 if status == "ok" else 1)
 
-    # -- questions about code --------------------------------------------------------------------------------------
-
-    def complete(self, request: Any) -> Content:
-        code, cursor = _code_and_cursor(request.content)
-        if self._is_aside():
-            names = aside.completions(self._namespaces(), code[:cursor])
-            if names is not None:
-                start = cursor - len(code[:cursor].rpartition(".")[2])
-                return {"matches": names, "cursor_start": start, "cursor_end": cursor, "metadata": {}}
-        reply: Content = self._in_cell_context(complete, self.shell, code, cursor)
-        return reply
-
-    def _is_aside(self) -> bool:
-        """Whether this thread answers while another runs a cell: it runs no code of the user's."""
-        return not hasattr(self._here, "parking")
-
-    def lane_here(self) -> object | None:
-        """Return the loop of the lane whose thread this is; None in the user's threads, and the assistant's."""
-        return getattr(self._here, "parking", None)
-
-    def _keep_figures_apart(self) -> None:
-        from .figures import Strands, install  # needs matplotlib
-
-        install(Strands(self))
-
-    def _namespaces(self) -> tuple[dict[str, Any], ...]:
-        return self.shell.user_ns, vars(builtins)
-
-    def inspect(self, request: Any) -> Content:
-        code, cursor = _code_and_cursor(request.content)
-        detail = 1 if request.content.get("detail_level") == 1 else 0
-        name = token_at_cursor(code, cursor)
-        omit = tuple(request.content.get("omit_sections", ()))
-        try:
-            known = aside.description(self._namespaces(), name) if self._is_aside() else None
-            if known is not None:
-                return {"found": True, "data": {"text/plain": known}, "metadata": {}}
-            data = self._in_cell_context(self.shell.object_inspect_mime, name, detail_level=detail, omit_sections=omit)
-        except LookupError:
-            return {"found": False, "data": {}, "metadata": {}}
-        if not self.shell.enable_html_pager:
-            data.pop("text/html", None)
-        return {"found": True, "data": data, "metadata": {}}
-
-    def is_complete(self, request: Any) -> Content:
-        status, indent = self.shell.input_transformer_manager.check_complete(request.content["code"])
-        reply: Content = {"status": status}
-        if status == "incomplete":
-            reply["indent"] = " " * (indent or 0)
-        return reply
-
-    def history(self, request: Any) -> Content:
-        """Return history as [session, line, input] or [session, line, [input, output]]."""
-        get = request.content.get
-        manager = self.shell.history_manager
-        assert manager is not None
-        raw, output, kind = bool(get("raw", True)), bool(get("output", False)), get("hist_access_type")
-        if kind == "tail":
-            rows = manager.get_tail(_number(get("n")), raw=raw, output=output, include_latest=True)
-        elif kind == "range":
-            session = _number(get("session")) or 0
-            start, stop = _number(get("start")) or 1, _number(get("stop"))
-            rows = manager.get_range(session, start, stop, raw=raw, output=output)
-            if session == manager.session_number:
-                # IPython calls its own session 0; who asks by number gets the number.
-                rows = [(session, *row[1:]) for row in rows]
-        elif kind == "search":
-            pattern, number, unique = get("pattern") or "*", _number(get("n")), bool(get("unique", False))
-            rows = manager.search(pattern, raw=raw, output=output, n=number, unique=unique)
-        else:
-            raise ValueError(f"hist_access_type is {kind!r}, not tail, range or search")
-        return {"history": list(rows)}
-
     # -- comms -----------------------------------------------------------------------------------------------------
 
     def comm_info(self, request: Any) -> Content:
@@ -330,50 +248,6 @@ class IPythonLanguage:
         message = dict(request.parent.message)
         self.with_parent(request.lane, request.parent, handler, None, list(request.message.idents), message)
         self.drain()
-
-    def with_parent(self, lane: Any, parent: Parent, function: Any, *args: Any) -> Any:
-        interrupts = self._enter_lane(lane)
-        context = self._where()[1]
-        before = context.get(PARENT)
-        context.run(PARENT.set, parent)
-        try:
-            interrupts.begin_request()
-            return self._in_cell_context(function, *args)
-        except KeyboardInterrupt:
-            self.host.wire.write("stderr", parent, "KeyboardInterrupt\n")
-            return None
-        finally:
-            interrupts.end_request()
-            context.run(PARENT.set, before)
-
-    def _in_cell_context(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        if not hasattr(self._here, "parking"):  # the assistant's thread: it answers while main is inside the context
-            return self.context.copy().run(function, *args, **kwargs)
-        parking, context = self._where()
-        return context.run(parking.call, function, *args, **kwargs)
-
-    def _enter_lane(self, lane: Any) -> Interrupts:
-        """Give the thread of a subshell its own context, a copy of main's, when it first runs code."""
-        if not hasattr(self._here, "parking"):
-            self._here.parking, self._here.context = lane.parking, self.context.copy()
-        interrupts: Interrupts = self._here.parking.interrupts
-        return interrupts
-
-    @contextlib.contextmanager
-    def nested(self, parking: Any) -> Iterator[None]:
-        """Let requests be handled in the middle of this thread's cell, whose context cannot be entered again."""
-        here, outside = self._here, dict(vars(self._here))
-        here.parking, here.context = parking, copy_context()
-        try:
-            yield
-        finally:
-            vars(here).clear()
-            vars(here).update(outside)
-
-    def _where(self) -> tuple[ParkedLoop, Context]:
-        """Return the loop and the context of the cells of this thread (main's, in a thread of the user's own)."""
-        here = self._here
-        return getattr(here, "parking", self.host.parking), getattr(here, "context", self.context)
 
     # -- debugger --------------------------------------------------------------------------------------------------
 
@@ -395,6 +269,11 @@ class IPythonLanguage:
         """Answer a debug_request."""
         self.debugger.request(request.content, request.parent, done)
 
+    def _keep_figures_apart(self) -> None:
+        from .figures import Strands, install  # needs matplotlib
+
+        install(Strands(self))
+
     def heritage(self) -> Heritage:
         """Return what a fork of this process takes over."""
         from .heritage import Heritage  # most kernels never need it
@@ -408,17 +287,3 @@ class IPythonLanguage:
         manager = self.shell.history_manager
         if manager is not None and manager.enabled:
             manager.writeout_cache()  # IPython's own atexit function ends the session
-
-
-def _number(value: Any) -> int | None:
-    """Return a whole number of a history_request, or None where it has none. Raises TypeError for anything else."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise TypeError(f"{value!r} is not a whole number")
-
-
-def _code_and_cursor(content: Content) -> tuple[str, int]:
-    """Return code and cursor position in code points; without one, the end."""
-    code = content["code"]
-    cursor = content.get("cursor_pos")
-    return code, cursor if isinstance(cursor, int) and 0 <= cursor <= len(code) else len(code)
