@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test check lint types bench bench-service cov soak features client-suites clean
+.PHONY: help run lab test check lint types bench bench-service cov soak soak-service features client-suites clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make client-suites  run the test suites of nbclient and jupyter_client on kernelet"
 	@echo "make cov    run the tests and show the lines they missed"
 	@echo "make soak   start and stop many instant kernels (KERNELS=200) and look for what they leave behind"
+	@echo "make soak-service   use the service for MINUTES=3 (1440 is a day) and look for what grows"
 	@echo "make clean  remove what make made"
 
 run: $(VENV)/has-run
@@ -62,6 +63,9 @@ cov: $(VENV)/has-dev
 soak: export KERNELET_SOAK_KERNELS := $(or $(KERNELS),200)
 soak: $(VENV)/has-dev
 	$(BIN)/python -m pytest tests/kernel/test_instant.py -k leave_no --timeout=1200
+
+soak-service: $(VENV)/has-bench
+	$(BIN)/python benchmarks/soak_service.py --minutes $(or $(MINUTES),3)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
