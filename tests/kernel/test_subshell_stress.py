@@ -28,12 +28,12 @@ CONTEXT = "_ = variable.set('{mark}')\nawait asyncio.sleep(0)\nprint(variable.ge
 HELP = "sys.path?"
 KINDS = [PRINT, RESULT, DISPLAY, ERROR, SYNTAX, AWAIT, MAGIC, PAYLOAD, CONTEXT, HELP]
 
-# Whether there are as many threads as before, once those of deleted subshells had the time to end.
+# Whether the threads of deleted subshells have ended, once they had the time. (Others begin when they are needed.)
 ALL_GONE = """
 for thread in threading.enumerate():
     if "subshell" in thread.name:
         thread.join(30)
-threading.active_count() <= before"""
+not any("subshell" in thread.name for thread in threading.enumerate())"""
 
 
 def check(kind: str, mark: str, result: Result) -> None:
@@ -82,7 +82,7 @@ def delete(kernel: Frontend, ids: list[str]) -> None:
 def prepare(kernel: Frontend) -> None:
     kernel.execute(
         "import asyncio, sys, threading, contextvars\nfrom IPython.display import display, update_display\n"
-        "shell = get_ipython()\nvariable = contextvars.ContextVar('variable')\nbefore = threading.active_count()"
+        "shell = get_ipython()\nvariable = contextvars.ContextVar('variable')"
     )
 
 
