@@ -176,8 +176,7 @@ def whole_kernel(start_file: Start, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAVED", str(path.with_suffix(".saved")))
         kernel = start_file(path)
-        kernel.see_text("started")
-        kernel.leftovers()  # it belongs to no cell
+        kernel.leftovers()  # "started", which belongs to no cell
         yield kernel
         kernel.shutdown()
         assert kernel.exit_status() == 0
