@@ -223,6 +223,37 @@ def test_headers_are_complete_and_numbered() -> None:
     assert second["msg_id"] != first["msg_id"]
 
 
+@pytest.mark.parametrize("msg_type", ["status", 'qu"ote', "é\n", ""])
+def test_a_message_has_the_header_that_is_told(msg_type: str) -> None:
+    ours = codec()
+    told = ours.header(msg_type)
+    for number in (2, 3):
+        _, _, raw, *_ = ours.encode(msg_type, {})
+        assert json.loads(bytes(raw)) == {**told, "msg_id": f"session_{number}"}
+
+
+def test_what_is_kept_of_types_that_code_makes_up_is_bounded() -> None:
+    ours = codec()
+    for number in range(300):
+        assert json.loads(bytes(ours.encode(f"type{number}", {})[2]))["msg_type"] == f"type{number}"
+    assert len(ours._heads) < 300
+
+
+def test_content_that_is_json_already_is_sent_as_it_is() -> None:
+    assert codec().encode("status", b'{"a": 1}')[5] == b'{"a": 1}'
+
+
+def test_where_json_has_no_encoder_in_c_the_other_one_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"é": [1, 2.5, None, {"a": True}], "nan": math.nan}
+    quick = dumps(value)
+    for lacking in (None, lambda *args: lambda *more: ["{}"]):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(json.encoder, "c_make_encoder", lacking)
+            assert kernelet.protocol.codec._quick_encoder() is kernelet.protocol.codec._encode
+    monkeypatch.setattr(kernelet.protocol.codec, "_encode_quickly", kernelet.protocol.codec._encode)
+    assert dumps(value) == quick
+
+
 def test_a_header_that_is_given_is_sent() -> None:
     header = codec().header("input_request")
     assert codec().decode("shell", codec().encode("x", {}, header=header)).header == header
