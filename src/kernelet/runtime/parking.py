@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from . import dozing
 from .interrupt import Interrupts
 from .log import Log
 from .on_import import OnImport
@@ -59,17 +60,19 @@ class PlainParking:
 
     def __init__(self) -> None:
         self.serve: Callable[[], None] = lambda: None
-        self._event = threading.Event()
+        # Free after a wake-up. Not an Event: that makes a lock for each wait, and takes ten times as long.
+        self._gate = threading.Lock()
+        self._gate.acquire()
 
     def wait(self) -> None:
-        self._event.wait()
-        self._event.clear()
+        self._gate.acquire()
 
     def turn(self) -> None:
         return None
 
     def wake(self) -> None:
-        self._event.set()
+        with contextlib.suppress(RuntimeError):  # it is free already
+            self._gate.release()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
@@ -116,6 +119,9 @@ class ParkedLoop:
         self._gate = threading.Lock()
         self._gate.acquire()
         self._pid = os.getpid()
+        # Where the thread sleeps instead of in the loop, once there is one, and whether it does or is about to.
+        self._bed: dozing.Bed | None = None
+        self._dozing = False
         if late and "asyncio" not in sys.modules:
             OnImport("asyncio", self._asyncio_imported)
         else:
@@ -134,6 +140,7 @@ class ParkedLoop:
                 from .guards import the_guards
 
                 self._guards = the_guards()
+                self._bed = dozing.Bed() if dozing.possible() else None
                 loop = self._loop = self._new_loop()
                 self.interrupts.in_task = lambda: asyncio.current_task(self._loop) is not None
                 if self._calls_without_loop and threading.get_ident() == self._thread and self._guards.work:
@@ -174,14 +181,27 @@ class ParkedLoop:
             self._woken = False
             return
         self._need_loop()
-        if not self._woken:  # else: woken before there was a loop, or through one that user code has closed since
+        # Woken already: before there was a loop, through one that user code has closed since, or in the moment between.
+        if not self._woken and not self._while_idle(self._doze) and not self._woken:
             self._while_idle(self.loop.run_forever)
         self._woken = False
 
-    def _while_idle(self, wait: Callable[[], object]) -> None:
+    def _doze(self) -> bool:
+        """Sleep until `wake` while nothing lives on the loop; False when it is to be turned."""
+        selector = dozing.quiet_selector(self._loop)
+        if selector is None or self._bed is None or self.toolkit is not None:
+            return False
+        # `wake` says that it woke us before it looks whether we doze: no wake-up is lost, whichever comes first.
+        self._dozing = True
+        try:
+            return self._woken or self._bed.sleep(selector)
+        finally:
+            self._dozing = False
+
+    def _while_idle(self, wait: Callable[[], object]) -> object:
         self.interrupts.idle = True
         try:
-            wait()
+            return wait()
         except KeyboardInterrupt as error:
             # Raised in a background task or callback, which it ended; nothing else does.
             self._on_task_error({"message": "a background task was interrupted", "exception": error})
@@ -189,6 +209,7 @@ class ParkedLoop:
             self._on_task_error({"message": "a background task tried to exit", "exception": error})
         finally:
             self.interrupts.idle = False
+        return False
 
     def turn(self) -> None:
         """Turn the loop once, if anything is ready or timed on it: a long queue of cells must not starve tasks."""
@@ -206,6 +227,9 @@ class ParkedLoop:
 
     def wake(self) -> None:
         self._woken = True
+        if self._dozing and self._bed is not None:
+            self._bed.wake()
+            return
         if self._loop is None:  # `wait` looks at `_loop`, then at `_woken`; so no wake-up falls between the two
             self._open_gate()
             return
@@ -287,5 +311,7 @@ class ParkedLoop:
                 guards.park(parked)
 
     def close(self) -> None:
+        if self._bed is not None:
+            self._bed.close()
         if self._loop is not None and not self._loop.is_closed() and not self._loop.is_running():
             self._loop.close()
