@@ -31,6 +31,7 @@ __all__ = [
     "connection", "process_gone",
 ]  # fmt: skip
 
+RECEIVE_AT_MOST = 200
 LAST_WORDS_MS = 3000
 CHANNELS = ("shell", "control", "stdin", "iopub")
 
@@ -317,10 +318,13 @@ class Frontend:
         return bool(poller.poll(LAST_WORDS_MS))
 
     def _receive(self) -> int:
-        """Move all that waits on the sockets to the inbox; return how many messages that was."""
+        """Move what waits on the sockets to the inbox; return how many messages that was.
+
+        Not all that waits: a cell that floods iopub says it faster than this reads, and it would never look up.
+        """
         count = 0
         for channel, one in self._sockets.items():
-            while True:
+            for _ in range(RECEIVE_AT_MOST):
                 idents, message = self.client.session.recv(one, mode=zmq.NOBLOCK)
                 if message is None:
                     break

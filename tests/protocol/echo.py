@@ -20,7 +20,8 @@ from kernelet.protocol.connection import parse
 from kernelet.protocol.message import Content, Message, Parent, error_content
 from kernelet.runtime.lane import Lane
 from kernelet.runtime.log import Log
-from kernelet.runtime.parking import ParkedLoop, PlainParking
+from kernelet.runtime.parking import ParkedLoop
+from kernelet.runtime.plain_parking import PlainParking
 from kernelet.runtime.sockets import bind
 from kernelet.runtime.wire import Wire
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -138,6 +139,23 @@ def test_locked_code_of_ours_is_finished_before_the_interrupt_arrives(interrupts
 
     assert raised_in_user_code(interrupts, cell)
     assert done == ["whole"]
+
+
+def test_a_press_while_the_last_words_on_a_cell_are_sent_does_not_wait_for_the_next_cell(
+    interrupts: Interrupts,
+) -> None:
+    send = in_module("kernelet.runtime.sending", "import signal\ndef call(): signal.raise_signal(signal.SIGINT)")
+    in_module("kernelet.runtime.outlet", "def conclude(send): send()\ncall = conclude")(send)
+    assert not interrupts.presses.waiting
+    time.sleep(0.02)  # long enough for a second look, were there one
+    assert interrupts.run_user_code(divmod, 7, 2) == (3, 1)
+
+
+def test_a_press_while_the_first_words_on_a_cell_are_sent_is_for_the_cell(interrupts: Interrupts) -> None:
+    send = in_module("kernelet.runtime.sending", "import signal\ndef call(): signal.raise_signal(signal.SIGINT)")
+    in_module("kernelet.runtime.outlet", "def publish(send): send()\ncall = publish")(send)
+    interrupts.begin_request()
+    assert raised_in_user_code(interrupts, lambda: threading.Event().wait(DEADLINE_S))
 
 
 def test_what_fork_calls_around_itself_is_finished_before_the_interrupt_arrives(interrupts: Interrupts) -> None:

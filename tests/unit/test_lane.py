@@ -13,7 +13,7 @@ import pytest
 from kernelet.protocol.message import Message
 from kernelet.runtime.lane import FENCE, Lane
 from kernelet.runtime.log import Log
-from kernelet.runtime.parking import PlainParking
+from kernelet.runtime.plain_parking import PlainParking
 
 DEADLINE_S = 30
 

@@ -13,6 +13,7 @@ import kernelet.runtime.outlet
 import kernelet.runtime.sending
 import kernelet.runtime.sockets
 from kernelet.protocol.message import Parent
+from kernelet.protocol.outbox import Barrier
 
 DEADLINE_S = 30
 CELL, OTHER = Parent(b'{"msg_id":"cell"}'), Parent(b'{"msg_id":"other"}')
@@ -202,3 +203,88 @@ def test_a_forked_child_sends_nothing_of_its_parents_and_hurts_nobody(running: R
     assert running.text(subscriber, 13) == "of the parent"
     running.wire.publish("last", {}, CELL)
     assert running.received(subscriber)[0] == "last"
+
+
+# -- the last word ---------------------------------------------------------------------------------------------------
+
+
+def asleep(wire: Any) -> None:
+    """Wait until the wire sleeps."""
+    deadline = time.monotonic() + DEADLINE_S
+    while wire._sending.locked():
+        assert time.monotonic() < deadline
+        time.sleep(0)
+
+
+def asking(running: Rig, client: Any) -> Parent:
+    client.send_multipart(running.codec.encode("x_request", {}))
+    parent: Parent = running.requests.get(timeout=DEADLINE_S).parent({}, {})
+    return parent
+
+
+def test_who_has_the_last_word_sends_it_while_the_wire_sleeps(running: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, subscriber = running.client("shell", routing_id=b"me"), running.subscriber()
+    parent = asking(running, client)
+    sent_by: list[int] = []
+    send = running.wire._send
+    monkeypatch.setattr(running.wire, "_send", lambda item: (sent_by.append(threading.get_ident()), send(item))[1])
+    for number in range(20):
+        running.wire.publish("x_output", {"number": number}, parent, lazy=True)
+        asleep(running.wire)
+        running.wire.conclude("shell", "x_reply", {"number": number}, parent, {"execution_state": "idle"})
+        assert running.received(client)[:2] == ("x_reply", {"number": number})
+        assert running.received(subscriber)[:2] == ("x_output", {"number": number})
+        assert running.received(subscriber)[:2] == ("status", {"execution_state": "idle"})
+    assert threading.get_ident() in sent_by
+
+
+def test_requests_that_come_while_a_lane_sends_are_all_heard(running: Rig) -> None:
+    """The send takes in the news of them that the socket's descriptor tells."""
+    client = running.client("shell", routing_id=b"me")
+    parent = asking(running, client)
+    for number in range(2000):
+        client.send_multipart(running.codec.encode(f"r{number}", {}))
+        running.wire.conclude("shell", "x_reply", {}, parent, b"{}")
+        assert running.requests.get(timeout=DEADLINE_S).msg_type == f"r{number}"
+        running.received(client)
+
+
+def test_last_words_of_many_threads_are_all_said(running: Rig) -> None:
+    client, threads, each = running.client("shell", routing_id=b"me"), 4, 300
+    parent = asking(running, client)
+
+    def conclude(thread: int) -> None:
+        for number in range(each):
+            running.wire.conclude("shell", "x_reply", {"thread": thread, "number": number}, parent, b"{}")
+
+    speakers = [threading.Thread(target=conclude, args=(number,)) for number in range(threads)]
+    for speaker in speakers:
+        speaker.start()
+    said: dict[int, list[int]] = {number: [] for number in range(threads)}
+    for _ in range(threads * each):
+        content = running.received(client)[1]
+        said[content["thread"]].append(content["number"])
+    for speaker in speakers:
+        speaker.join()
+    assert said == {number: list(range(each)) for number in range(threads)}
+
+
+def test_what_only_the_wire_may_do_it_does_before_the_last_word(running: Rig) -> None:
+    client = running.client("shell", routing_id=b"me")
+    parent = asking(running, client)
+    called: list[bool] = []
+    for _ in range(50):
+        asleep(running.wire)
+        with running.wire._lock:
+            running.wire._outbox.put(Barrier(lambda: called.append(threading.current_thread() is running.wire.thread)))
+        running.wire.conclude("shell", "x_reply", {}, parent, b"{}")
+        running.received(client)
+    assert called == [True] * 50
+
+
+def test_a_request_without_reply_is_told_to_be_done(running: Rig) -> None:
+    subscriber = running.subscriber()
+    running.wire.conclude("shell", "comm_msg_reply", None, CELL, b'{"execution_state":"idle"}')
+    assert running.received(subscriber)[:2] == ("status", {"execution_state": "idle"})
+    running.wire.conclude("control", "shutdown_reply", {"status": "ok"}, CELL, b"{}", broadcast=True)
+    assert [running.received(subscriber)[0] for _ in range(2)] == ["shutdown_reply", "status"]

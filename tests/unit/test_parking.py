@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kernelet.runtime.parking import ParkedLoop, PlainParking
+from kernelet.runtime.parking import ParkedLoop
+from kernelet.runtime.plain_parking import PlainParking
 
 DEADLINE_S = 30
 

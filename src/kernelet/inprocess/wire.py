@@ -63,6 +63,13 @@ class InProcessWire(Outlet):
         }
         self._deliver(channel, [bytes(frame) for frame in frames[:start]], message)
 
+    def _put_all(self, messages: Sequence[tuple[Channel, list[Buffer]]]) -> None:
+        for channel, frames in messages:
+            self._put(channel, frames, False)
+
+    def leave(self) -> None:
+        """Nothing: it has."""
+
     def barrier(self, call: Callable[[], None], waits: bool = False) -> None:
         call()
 

@@ -47,6 +47,12 @@ class SilentOutlet(Outlet):
         """Nothing."""
         return {}
 
+    def conclude(self, *message: Any, **more: Any) -> None:
+        """Nothing."""
+
+    def leave(self) -> None:
+        """Nothing."""
+
     def barrier(self, call: Any, waits: bool = False) -> None:
         """Nothing."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..protocol.codec import MalformedMessage, loads_object
 from ..protocol.message import Content, Message, Parent, error_content, reply_type
@@ -17,7 +17,8 @@ from ..runtime.replay import signed
 from .controls import NO_CONTROLS, InvalidControl, parse
 from .fields import InvalidField, MissingField, check
 from .language import Request
-from .measure import Measure
+from .measure import Measure, reply_metadata
+from .status import conclude
 from .subshells import UnknownSubshellError
 
 if TYPE_CHECKING:
@@ -120,15 +121,15 @@ def _finish(
     reply: Content | None,
     deadline: Deadline | None = None,
 ) -> None:
-    _reply(kernel, message, parent, measure, reply, deadline)
-    kernel.publish_status("idle", parent, lazy=False)
+    metadata = reply_metadata(kernel.wire.codec.session, measure, reply, deadline)
+    conclude(kernel.wire, message, reply, parent, metadata)
     kernel.after_reply(message, reply)
 
 
 def finish(kernel: Kernel, request: Request, measure: Measure, reply: Content) -> None:
     """Answer a cell that ran beside others. The thread in which it ended."""
-    _reply(kernel, request.message, request.parent, measure, reply, request.deadline)
-    kernel.publish_status("idle", request.parent, lazy=False)
+    metadata = reply_metadata(kernel.wire.codec.session, measure, reply, request.deadline)
+    conclude(kernel.wire, request.message, reply, request.parent, metadata)
 
 
 def _reply(
@@ -139,12 +140,11 @@ def _reply(
     reply: Content | None,
     deadline: Deadline | None = None,
 ) -> None:
-    if reply is None:
-        return
-    metadata = None if measure is None else _execute_metadata(kernel, measure, reply, deadline)
-    kernel.wire.send(message.channel, reply_type(message.msg_type), reply, parent, metadata=metadata, lazy=True)
-    if message.msg_type == "shutdown_request":
-        kernel.wire.publish("shutdown_reply", reply, parent)
+    if reply is not None:
+        metadata = reply_metadata(kernel.wire.codec.session, measure, reply, deadline)
+        kernel.wire.send(message.channel, reply_type(message.msg_type), reply, parent, metadata=metadata)
+        if message.msg_type == "shutdown_request":
+            kernel.wire.publish("shutdown_reply", reply, parent)
 
 
 def answer(kernel: Kernel, message: Message) -> None:
@@ -208,19 +208,6 @@ def _own(kernel: Kernel, request: Request) -> Content | Later | None:
         return {"status": "aborted"}
     check(msg_type, request.content)
     return handler(kernel, request)
-
-
-def _execute_metadata(kernel: Kernel, measure: Measure, reply: Content, deadline: Deadline | None) -> dict[str, Any]:
-    """Return what clients (JupyterLab's timing, ipyparallel) read beside an execute_reply, and what the cell took."""
-    metadata = {
-        **measure.metadata(),
-        "dependencies_met": True,
-        "engine": kernel.wire.codec.session,
-        "status": reply["status"],
-    }
-    if deadline is not None:
-        metadata["timed_out"] = deadline.expired
-    return metadata
 
 
 def execute(kernel: Kernel, request: Request) -> Content:

@@ -11,13 +11,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..protocol.codec import Codec
 from ..protocol.message import NO_PARENT, Content, Message, Parent
 from ..runtime.ask import Asker
 from ..runtime.attribution import Attribution
+from ..runtime.clock import Clock
 from ..runtime.escalation import Escalation
 from ..runtime.insist import Insistence
 from ..runtime.interrupt import Interrupts
@@ -25,7 +25,7 @@ from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
 from ..runtime.lane import Lane, Offer
 from ..runtime.log import Log
 from ..runtime.overrides import Overrides
-from ..runtime.parking import PlainParking
+from ..runtime.plain_parking import PlainParking
 from ..runtime.presses import signal_main
 from ..runtime.sockets import Sockets, keep_zero_copy_alive, mark_service_thread
 from ..runtime.swallowed import repeat_swallowed
@@ -33,6 +33,7 @@ from ..runtime.wire import Wire
 from . import handlers
 from .concurrency import Concurrent
 from .language import Language
+from .status import STATUS, State
 from .subshells import Subshells
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ ANSWERED_WHILE_BUSY = frozenset(
     }
 )
 
-State = Literal["starting", "busy", "idle"]
-
 
 class Kernel:
     """One kernel on bound sockets. It answers kernel_info from `start` on; the language is attached later."""
+
+    clock: ClassVar = Clock()
 
     def __init__(self, sockets: Sockets, info: Content, log: Log, capture: Capture | None = None) -> None:
         self.log = log
@@ -114,11 +115,6 @@ class Kernel:
 
     def _open_wire(self, sockets: Sockets, codec: Codec) -> Wire:
         return Wire(sockets, codec, self.route, self._tell_starting, self.log)
-
-    @staticmethod
-    def clock() -> str:
-        """Return now as ISO-8601 with a time zone, as message headers have it."""
-        return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -305,7 +301,7 @@ class Kernel:
 
     def publish_status(self, state: State, parent: Parent, lazy: bool = True) -> None:
         """Publish the kernel's state. Any thread."""
-        self.wire.publish("status", {"execution_state": state}, parent, lazy=lazy)
+        self.wire.publish("status", STATUS[state], parent, lazy=lazy)
 
     def running(self) -> set[str]:
         """Return the msg_ids of the cells that run now."""

@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..protocol.message import Content
+from ..runtime.deadline import Deadline
+
 try:
     from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 except ImportError:  # Windows
@@ -90,3 +93,15 @@ class Measure:
     def metadata(self) -> dict[str, Any]:
         """Return the fields of an execute_reply's metadata."""
         return {"started": self.started, "completed": self._clock(), "resources": self.taken()}
+
+
+def reply_metadata(
+    engine: str, measure: Measure | None, reply: Content | None, deadline: Deadline | None
+) -> dict[str, Any] | None:
+    """Return what clients (JupyterLab's timing, ipyparallel) read beside an execute_reply, and what the cell took."""
+    if measure is None or reply is None:
+        return None
+    metadata = {**measure.metadata(), "dependencies_met": True, "engine": engine, "status": reply["status"]}
+    if deadline is not None:
+        metadata["timed_out"] = deadline.expired
+    return metadata

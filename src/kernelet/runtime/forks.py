@@ -95,7 +95,7 @@ class ChildOutlet(Outlet):
         while data:
             data = data[os.write(_FDS[name], data) :]
 
-    def publish(self, msg_type: str, content: Content, parent: Parent, **more: Any) -> None:
+    def publish(self, msg_type: str, content: Content | bytes, parent: Parent, **more: Any) -> None:
         if msg_type == "status":
             leave()
         if msg_type not in _OF_THE_REQUEST:
@@ -104,6 +104,9 @@ class ChildOutlet(Outlet):
     def send(self, channel: Channel, *message: Any, **more: Any) -> dict[str, Any]:
         if channel == "stdin":
             raise EOFError("a forked child cannot ask for input")
+        leave()
+
+    def conclude(self, *message: Any, **more: Any) -> None:
         leave()
 
     def barrier(self, call: Callable[[], None], waits: bool = False) -> None:

@@ -23,6 +23,7 @@ _LOOP_MACHINERY = (
     "asyncio.",
     "selectors",
     "kernelet.runtime.parking",
+    "kernelet.runtime.dozing",
     "kernelet.runtime.awaiting",
     "kernelet.runtime.guards",
     "kernelet.runtime.toolkit",
@@ -62,6 +63,25 @@ def is_shielded(frame: FrameType | None) -> bool:
             return False
         module = module_of(frame)
         if module.startswith(_SHIELDED) or (frame.f_code.co_name in _SCHEDULES and module == "asyncio.base_events"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_to_be_finished(frame: FrameType | None, busy: bool) -> bool:
+    """Whether an interrupt waits until our own locked code is left.
+
+    Not where nothing else runs (`busy`) and the last words on a request are said: it would wait for the next request,
+    which it was not meant for, and hit that.
+    """
+    return is_shielded(frame) and (busy or not _says_last_words(frame))
+
+
+def _says_last_words(frame: FrameType | None) -> bool:
+    for _ in range(_LOOK_DEPTH):
+        if frame is None:
+            return False
+        if frame.f_code.co_name == "conclude" and module_of(frame) == "kernelet.runtime.outlet":
             return True
         frame = frame.f_back
     return False

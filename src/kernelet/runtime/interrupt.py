@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, ClassVar, Protocol
 
-from .frames import Fragile, is_machinery, is_ours, is_shielded, wake_sleeping_loop
+from .frames import Fragile, is_machinery, is_ours, is_shielded, is_to_be_finished, wake_sleeping_loop
 from .presses import Presses
 
 _TRY_AGAIN_S = 0.002
@@ -107,8 +107,7 @@ class Interrupts:
         # What the n-th press on the same cell does beside, which may still run: called once for each press, any thread.
         self.escalate: Callable[[int, bool], None] = lambda press, running: None
         self.handler = self._on_sigint
-        self._handling = False
-        self._pending = False
+        self._handling = self._pending = False
         self._user = False
         self._fragile = Fragile()
         self._deciding = False
@@ -263,7 +262,8 @@ class Interrupts:
 
     def _decide(self, frame: FrameType | None) -> bool:
         """Do what a press asks for; whether KeyboardInterrupt is to be raised. In the handler."""
-        if self.forking or is_shielded(frame) or (self._user and self._fragile.found(frame)):
+        busy = self._user or self._handling or self.cancel is not None or bool(self.others)
+        if self.forking or is_to_be_finished(frame, busy) or (self._user and self._fragile.found(frame)):
             if not self.presses.hold():
                 # Not from here: it would call this handler again, inside itself, before that code moves on.
                 _thread.start_new_thread(self._signal_again, ())

@@ -55,35 +55,6 @@ class Parking(Protocol):
         """Free what the place owns."""
 
 
-class PlainParking:
-    """Waits on a lock: for lanes that run no user code."""
-
-    def __init__(self) -> None:
-        self.serve: Callable[[], None] = lambda: None
-        # Free after a wake-up. Not an Event: that makes a lock for each wait, and takes ten times as long.
-        self._gate = threading.Lock()
-        self._gate.acquire()
-
-    def wait(self) -> None:
-        self._gate.acquire()
-
-    def turn(self) -> None:
-        return None
-
-    def wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is free already
-            self._gate.release()
-
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    def serve_soon(self) -> None:
-        return None
-
-    def close(self) -> None:
-        return None
-
-
 class ParkedLoop:
     """An asyncio loop of one lane. `interrupts` belongs to the main lane; other lanes have one that nobody signals."""
 

@@ -1,6 +1,8 @@
 """The half of the wire that sends: what waits in the outbox leaves in order, and what becomes of it where nobody reads.
 
-Everything here runs in the wire thread. `Wire` adds the half that receives.
+Everything here runs in the wire thread, except `leave`: while that thread sleeps, who has the last word on a request
+sends it. A libzmq socket may go from thread to thread if a memory fence lies between them: the lock `_sending` is one,
+and who holds it has the sockets. `Wire` adds the half that receives.
 """
 
 from __future__ import annotations
@@ -8,15 +10,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import zmq
+import zmq.backend
 
 from ..protocol.codec import Codec, clean_text
 from ..protocol.message import Buffer, Channel
 from ..protocol.outbox import Barrier, Frames, Text
 from .log import Log
 from .outlet import FULL_BYTES, Outlet
+from .readiness import Readiness
 from .sockets import Sockets
 
 # A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
@@ -29,6 +33,9 @@ REPLIES_WAIT_S = 0.2
 STDIN_CONNECTS_WITHIN_S, STDIN_LOOK_S = 30.0, 0.02
 _COPY_BELOW = 1 << 16
 _SEND_AT_MOST = 256
+# pyzmq's own methods, without the wrapper around each that looks for options of other kinds of sockets.
+raw_socket: Any = zmq.backend.Socket
+_MORE = zmq.NOBLOCK | zmq.SNDMORE
 
 
 class Sending(Outlet):
@@ -39,7 +46,10 @@ class Sending(Outlet):
         self.log = log
         self.sockets = sockets
         self._iopub = sockets.by_name["iopub"]
-        self._poller = zmq.Poller()
+        self._ready = Readiness()
+        # The sockets used since EVENTS was asked of them, and those that had something to read then.
+        self._used: set[zmq.Socket[bytes]] = set()
+        self._unread: set[zmq.Socket[bytes]] = set()
         self._fds: dict[int, Callable[[], None]] = {}
         self._paused: set[int] = set()
         self._unpaused: set[int] = set()
@@ -55,12 +65,12 @@ class Sending(Outlet):
         self._fds[fd] = ready
         if not pauses:
             self._unpaused.add(fd)
-        self._poller.register(fd, zmq.POLLIN)
+        self._ready.add(fd)
 
     def unwatch(self, fd: int) -> None:
         """Stop watching `fd`. Wire thread only."""
         if self._fds.pop(fd, None) and fd not in self._paused:
-            self._poller.unregister(fd)
+            self._ready.remove(fd)
         self._paused.discard(fd)
         self._unpaused.discard(fd)
 
@@ -90,6 +100,48 @@ class Sending(Outlet):
             if roomy:
                 self._admit()
         self._pause_fds(not roomy)
+
+    def leave(self) -> None:
+        while self._leaves_here() and self._sending.acquire(blocking=False):
+            try:
+                self._sender = threading.get_ident()
+                all_left = self._send_here()
+            finally:
+                self._sender = None
+                self._sending.release()
+            if not all_left:
+                with self._lock:
+                    self._wake()
+            # Once more: somebody may have come with more, and found the sockets taken.
+
+    def _leaves_here(self) -> bool:
+        """Whether something may leave now, and the wire sleeps. Awake, it sees to that itself."""
+        with self._lock:
+            return self._look_at > 0.0 and not self._stopped and self._outbox.deadline() == 0.0
+
+    def _send_here(self) -> bool:
+        """Send what may leave; False when there is something to do that only the wire does."""
+        while True:
+            with self._lock:
+                item = self._outbox.take(time.monotonic())
+            if item is None:
+                self._look_for_unread()
+                return not self._unread
+            if (
+                isinstance(item, Barrier)
+                or (isinstance(item, Frames) and item.channel == "stdin")
+                or not self._send(item)
+            ):
+                with self._lock:
+                    self._outbox.put_back(item)
+                return False
+
+    def _look_for_unread(self) -> None:
+        """Note the sockets that have something to read: using one has taken in the news that its descriptor tells."""
+        while self._used:
+            socket = self._used.pop()
+            if raw_socket.get(socket, zmq.EVENTS) & zmq.POLLIN:
+                self._unread.add(socket)
 
     def _let_replies_pass(self) -> None:
         """Send the replies that wait behind messages for a subscriber that lags: their clients wait for them.
@@ -128,8 +180,9 @@ class Sending(Outlet):
         else:
             channel, frames, size = item.channel, item.frames, item.size
         socket = self.sockets.by_name[channel]
+        self._used.add(socket)
         try:
-            socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
+            _send_frames(socket, frames, size)
             if channel == "iopub":
                 self._stalled = False
                 self.recent.keep(frames, size)
@@ -143,7 +196,7 @@ class Sending(Outlet):
                 self._stalled = True
                 self.log("warning", f"a subscriber took nothing for {STALL_S:g} s; it loses messages from now on")
             self._iopub.setsockopt(zmq.XPUB_NODROP, 0)
-            socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=size < _COPY_BELOW)
+            _send_frames(socket, frames, size)
             self._iopub.setsockopt(zmq.XPUB_NODROP, 1)
             self.recent.keep(frames, size)
             return True
@@ -159,8 +212,19 @@ class Sending(Outlet):
         """Stop reading captured descriptors while the outbox is full: their writers then wait on the pipe."""
         for fd in self._fds:
             if pause and fd not in self._paused and fd not in self._unpaused:
-                self._poller.unregister(fd)
+                self._ready.remove(fd)
                 self._paused.add(fd)
             elif not pause and fd in self._paused:
-                self._poller.register(fd, zmq.POLLIN)
+                self._ready.add(fd)
                 self._paused.discard(fd)
+
+
+def _send_frames(socket: zmq.Socket[bytes], frames: list[Buffer], size: int) -> None:
+    """Send a message, or raise zmq.Again before any of it is sent."""
+    if size >= _COPY_BELOW:
+        socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=False)
+        return
+    send, last = raw_socket.send, len(frames) - 1
+    for frame in frames[:last]:
+        send(socket, frame, _MORE)
+    send(socket, frames[last], zmq.NOBLOCK)

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import cast
 
 import zmq
 
@@ -20,7 +20,7 @@ from ..protocol.message import Buffer, Channel, Message
 from ..protocol.outbox import Frames
 from .log import Log
 from .outlet import NEVER
-from .sending import Sending
+from .sending import Sending, raw_socket
 from .sockets import Heartbeat, Sockets, mark_service_thread, wake_pair
 
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
@@ -28,6 +28,8 @@ LOOK_AGAIN_S = 0.004
 # Thousands of queued requests are read in this time.
 RECEIVE_ALL_S = 0.25
 _RECEIVE_AT_MOST = 256
+# Where a subscriber takes nothing it is asked again this often.
+_BLOCKED_LOOK_S = 0.002
 
 Receiver = Callable[[Message], None]
 
@@ -49,6 +51,10 @@ class Wire(Sending):
             sockets.by_name["shell"]: "shell",
             sockets.by_name["stdin"]: "stdin",
         }
+        # The sockets by their descriptors, from `start` on.
+        self._by_fd: dict[int, zmq.Socket[bytes]] = {}
+        # Received in this turn, and not yet given on.
+        self._received: list[Message] = []
         self._expecting = False
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
@@ -72,10 +78,12 @@ class Wire(Sending):
 
     def start(self) -> None:
         """Start the wire, which starts the heartbeat when somebody listens for it."""
-        for socket in self._inbound:
-            self._poller.register(socket, zmq.POLLIN)
-        self._poller.register(self._iopub, zmq.POLLIN)
-        self._poller.register(self._wake_r, zmq.POLLIN)
+        for socket in (*self._inbound, self._iopub):
+            fd = int(socket.getsockopt(zmq.FD))
+            self._by_fd[fd] = socket
+            self._ready.add(fd)
+        self._unread.update(self._by_fd.values())  # what has come by now is not news
+        self._ready.add(self._wake_r)
         self.watch(int(self.sockets.by_name["hb"].getsockopt(zmq.FD)), self._beat, pauses=False)
         self.thread.start()
 
@@ -88,65 +96,94 @@ class Wire(Sending):
     def _run(self) -> None:
         try:
             while not self._stopped:
-                self._turn(self._poller.poll(self._timeout_ms()))
+                timeout_s = self._timeout_s()
+                events = self._ready.wait(timeout_s)
+                if timeout_s != 0.0:
+                    self._sending.acquire()
+                self._turn(events)
         except BaseException:  # noqa: BLE001  # without its wire the kernel is deaf and dumb
             self.log.crash("the wire broke; the kernel ends")
             self.broken()
         self._close()
 
-    def _turn(self, events: Iterable[tuple[Any, int]]) -> None:
+    def _turn(self, events: Iterable[int]) -> None:
         self._look_at = 0.0
-        for ready, _ in events:
-            if isinstance(ready, int):
-                if ready == self._wake_r:
-                    os.read(self._wake_r, 8)
-                elif ready in self._fds:
-                    self._fds[ready]()
-            elif ready is self._iopub:
+        for fd in events:
+            if fd == self._wake_r:
+                os.read(fd, 8)
+            elif fd in self._by_fd:
+                self._unread.add(self._by_fd[fd])
+            elif fd in self._fds:
+                self._fds[fd]()
+        while self._unread:
+            socket = self._unread.pop()
+            if socket is self._iopub:
                 self._welcome()
             else:
-                self._receive_from(ready, _RECEIVE_AT_MOST)
+                self._receive_from(socket, _RECEIVE_AT_MOST)
         while self._timers and self._timers[0][0] <= time.monotonic():
             heapq.heappop(self._timers)[2]()
+        if len(self._outbox):
+            self._give_on()
         self._drain()
+        self._look_for_unread()
+        # Last of all: who is woken by it finds the GIL free a moment later, and has not to wait for it, nor we for him.
+        self._give_on()
 
-    def _timeout_ms(self) -> int | None:
-        """Decide when to look at the outbox next, and return how long to poll until then (None: for ever)."""
+    def _give_on(self) -> None:
+        received, self._received = self._received, []
+        for message in received:
+            self._receive(message)
+
+    def _timeout_s(self) -> float | None:
+        """Decide when to look at the outbox next, and return how long to wait until then (None: for ever).
+
+        Unless that is 0.0, whoever has something to say may send it from here on, until `_run` has the sockets again.
+        """
         now = time.monotonic()
         with self._lock:
             while self._reminders:
                 at, call = self._reminders.pop()
                 heapq.heappush(self._timers, (at, next(self._timer_numbers), call))
-            deadline = self._outbox.deadline()
-            if deadline is None and not self._expecting and not self._timers:
-                self._look_at = NEVER
-                return None
-            if self._blocked_since is not None:
-                self._look_at = 0.0
-                return 2
-            look_at = NEVER if deadline is None else deadline
-            if self._expecting:
-                look_at = min(look_at, now + LOOK_AGAIN_S)
-                self._expecting = False
-            if self._timers:
-                look_at = min(look_at, self._timers[0][0])
-            self._look_at = look_at
-        # Up to the next millisecond, never down: polling with 0 until the deadline would spin.
-        return int((look_at - now) * 1000) + 1 if look_at > now else 0
+            timeout_s = self._until_next_look(now)
+            if timeout_s != 0.0:
+                self._sending.release()
+            return timeout_s
+
+    def _until_next_look(self, now: float) -> float | None:
+        if self._blocked_since is not None:
+            self._look_at = 0.0
+            return _BLOCKED_LOOK_S
+        deadline = self._outbox.deadline()
+        if self._unread or deadline == 0.0:
+            self._look_at = 0.0
+            return 0.0
+        look_at = NEVER if deadline is None else deadline
+        if self._expecting:
+            look_at = min(look_at, now + LOOK_AGAIN_S)
+            self._expecting = False
+        if self._timers:
+            look_at = min(look_at, self._timers[0][0])
+        self._look_at = look_at
+        # A millisecond more, never less: waiting 0 until the deadline would spin.
+        return None if look_at == NEVER else max(look_at - now, 0.0) + 0.001
 
     def _receive_from(self, socket: zmq.Socket[bytes], at_most: int) -> None:
         channel = self._inbound[socket]
         for _ in range(at_most):
-            if not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                return
             frames = _receive_frames(socket)
+            if frames is None:
+                return
             try:
                 message = self.codec.decode(channel, frames)
             except MalformedMessage as error:
                 self.log("warning", f"dropped a message on {channel}: {error}")
                 continue
             self._expecting = True
-            self._receive(message)
+            self._received.append(message)
+            if not raw_socket.get(socket, zmq.EVENTS) & zmq.POLLIN:
+                return
+        self._used.add(socket)
 
     def receive_all(self) -> None:
         """Receive what has reached the shell socket, as far as that can be told from what arrives meanwhile.
@@ -157,6 +194,8 @@ class Wire(Sending):
         until = time.monotonic() + RECEIVE_ALL_S
         while time.monotonic() < until and int(shell.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._receive_from(shell, _RECEIVE_AT_MOST)
+            self._give_on()
+        self._used.add(shell)
 
     def _beat(self) -> None:
         """Let the heartbeat have its socket, once a beat has come; other news there are clients that connect."""
@@ -196,14 +235,18 @@ class Wire(Sending):
             if name != "hb":
                 socket.close()
         self.sockets.context.term()
+        self._ready.close()
         os.close(self._wake_r)
         if self._wake_w != self._wake_r:
             os.close(self._wake_w)
 
 
-def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer]:
-    """Receive one message; what follows its seven first frames (buffers, mostly) is not copied."""
-    frames: list[Buffer] = [socket.recv(zmq.NOBLOCK)]
-    while socket.getsockopt(zmq.RCVMORE):
-        frames.append(socket.recv() if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
+def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
+    """Receive one message, None where there is none; what follows its seven first frames (buffers) is not copied."""
+    try:
+        frames: list[Buffer] = [raw_socket.recv(socket, zmq.NOBLOCK)]
+    except zmq.Again:
+        return None
+    while raw_socket.get(socket, zmq.RCVMORE):
+        frames.append(raw_socket.recv(socket) if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
     return frames
