@@ -52,6 +52,7 @@ class BaseComm(CommOfThePackage):
             metadata=metadata,
             buffers=buffers or (),
             topic=f"comm-{self.comm_id}",
+            lazy=True,
         )
 
 

@@ -80,7 +80,7 @@ class ZMQDisplayPublisher(_Publishing, DisplayPublisher):
             content = changed
         if self.host.capture is not None:
             self.host.capture.drain()
-        self.host.wire.publish(msg_type, content, self.host.attribution.current())
+        self.host.wire.publish(msg_type, content, self.host.attribution.current(), lazy=True)
 
 
 class _Result(threading.local):
@@ -154,4 +154,4 @@ class ZMQShellDisplayHook(_Publishing, DisplayHook):
                 if changed is None:
                     return
                 content = changed
-            self.host.wire.publish("execute_result", content, self.host.attribution.current())
+            self.host.wire.publish("execute_result", content, self.host.attribution.current(), lazy=True)

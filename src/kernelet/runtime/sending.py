@@ -56,6 +56,8 @@ class Sending(Outlet):
         self._blocked_since: float | None = None
         self._stalled = False
         self._pass_again = 0.0
+        # Something is about to be said: the wire looks at the outbox a moment later by itself.
+        self._expecting = False
 
     def watch(self, fd: int, ready: Callable[[], None], pauses: bool = True) -> None:
         """Call `ready` in the wire thread whenever `fd` is readable. Before `start`, or in the wire thread.
@@ -95,6 +97,7 @@ class Sending(Outlet):
                 break
             else:
                 self._blocked_since = None
+                self._expecting = True  # more of it, soon: a cell that shows one thing often shows a hundred
         with self._lock:
             roomy = self._outbox.size <= FULL_BYTES // 2
             if roomy:

@@ -55,7 +55,6 @@ class Wire(Sending):
         self._by_fd: dict[int, zmq.Socket[bytes]] = {}
         # Received in this turn, and not yet given on.
         self._received: list[Message] = []
-        self._expecting = False
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
         # Of other threads: with the lock held.
