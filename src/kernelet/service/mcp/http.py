@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from kernelet.service.engine import Engine
@@ -12,6 +15,7 @@ from kernelet.service.stdlib import Stdlib
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .server import Choices
 
@@ -40,13 +44,52 @@ async def serve_mcp(
     app: FastAPI, engine: Engine, library: Stdlib, snapshots: Snapshots, choices: Choices | None = None
 ) -> AsyncIterator[None]:
     """Serve MCP at /mcp of `app` while this context is open; enter it in the app's lifespan."""
-    from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
     from starlette.routing import Route
 
-    from .server import Choices, KerneletServer
-
-    server = KerneletServer(engine, library, snapshots, choices or Choices()).server()
-    manager = StreamableHTTPSessionManager(app=server, stateless=True)
-    app.router.routes.append(Route(PATH, endpoint=StreamableHTTPASGIApp(manager), include_in_schema=False))
-    async with manager.run():
+    on_demand = _OnDemand(engine, library, snapshots, choices)
+    app.router.routes.append(Route(PATH, endpoint=on_demand, include_in_schema=False))
+    try:
         yield
+    finally:
+        await on_demand.close()
+
+
+class _OnDemand:
+    """The SDK's application, begun with the first request: the SDK takes 24 MB, and half a second to import."""
+
+    def __init__(self, engine: Engine, library: Stdlib, snapshots: Snapshots, choices: Choices | None) -> None:
+        self._made_of = engine, library, snapshots, choices
+        self._application: asyncio.Future[ASGIApp] = asyncio.get_running_loop().create_future()
+        self._over = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        application = await asyncio.shield(self._application)
+        await application(scope, receive, send)
+
+    async def close(self) -> None:
+        """End what is in progress. What began it must also end it: a task of its own, not the first request's."""
+        self._over.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        try:
+            sdk, ours = await asyncio.to_thread(_import)
+            engine, library, snapshots, choices = self._made_of
+            server = ours.KerneletServer(engine, library, snapshots, choices or ours.Choices()).server()
+            manager = sdk.StreamableHTTPSessionManager(app=server, stateless=True)
+            async with manager.run():
+                self._application.set_result(sdk.StreamableHTTPASGIApp(manager))
+                await self._over.wait()
+        except Exception as error:
+            if self._application.done():
+                raise
+            self._application.set_exception(error)
+
+
+def _import() -> tuple[ModuleType, ModuleType]:
+    """Import in a thread, so that others are served meanwhile."""
+    return import_module("mcp.server.streamable_http_manager"), import_module(f"{__package__}.server")
