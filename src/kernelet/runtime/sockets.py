@@ -107,8 +107,8 @@ def _free_suffix(path: str) -> int:
 class Heartbeat:
     """Echoes what it receives. The loop is libzmq's own, so it answers while a cell holds the GIL in C.
 
-    Its thread begins with the first beat: most front ends (JupyterLab, VS Code) never send one. Until then the socket
-    is the wire thread's.
+    Its thread is started for the first client that connects: many front ends (JupyterLab, VS Code) have no heartbeat.
+    Until then the socket is the wire thread's.
     """
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
@@ -121,13 +121,6 @@ class Heartbeat:
         """Start the thread; it ends when the sockets' context is terminated."""
         self._started = True
         self._thread.start()
-
-    def start_if_asked(self) -> bool:
-        """Start the thread if a beat has come; whether it was."""
-        asked = bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
-        if asked:
-            self.start()
-        return asked
 
     def close(self) -> None:
         """Close the socket, unless the thread has it."""

@@ -197,10 +197,10 @@ class Wire(Sending):
         self._used.add(shell)
 
     def _beat(self) -> None:
-        """Let the heartbeat have its socket, once a beat has come; other news there are clients that connect."""
-        fd = int(self.sockets.by_name["hb"].getsockopt(zmq.FD))
-        if self._heartbeat.start_if_asked():
-            self.unwatch(fd)
+        """Let the heartbeat have its socket, at the first news there: a client has connected. Its first beat may come while
+        C code holds the GIL, and Python could not start the thread then."""
+        self.unwatch(int(self.sockets.by_name["hb"].getsockopt(zmq.FD)))
+        self._heartbeat.start()
 
     def _welcome(self) -> None:
         """Answer subscriptions with iopub_welcome (JEP 65)."""
