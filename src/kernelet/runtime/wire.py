@@ -197,8 +197,10 @@ class Wire(Sending):
         self._used.add(shell)
 
     def _beat(self) -> None:
-        """Let the heartbeat have its socket, at the first news there: a client has connected. Its first beat may come while
-        C code holds the GIL, and Python could not start the thread then."""
+        """Let the heartbeat have its socket, at the first news there: a client has connected.
+
+        Not at its first beat: that may come while C code holds the GIL, and Python cannot start a thread then.
+        """
         self.unwatch(int(self.sockets.by_name["hb"].getsockopt(zmq.FD)))
         self._heartbeat.start()
 
