@@ -12,7 +12,7 @@ import pytest
 
 from frontend import KERNEL_NAME, Frontend, RawKernel, Sandbox, connection
 from rawkernel import run
-from sandbox import PORTS
+from sandbox import PORTS, free_ports
 
 OURS_ONLY = pytest.mark.skipif(not KERNEL_NAME.startswith("kernelet"), reason="only kernelet promises it")
 
@@ -150,3 +150,33 @@ def test_many_kernels_start_at_once(start_kernel: Callable[..., Frontend]) -> No
     finally:
         for kernel in kernels:
             kernel.close()
+
+
+@pytest.mark.better_than_ipykernel("what start-up prints is not heard")
+def test_what_start_up_prints_is_heard_by_the_first_who_listens() -> None:
+    """However late its iopub connects: sockets connect one by one, and libzmq tries again only every 0.1 s."""
+    sandbox = Sandbox()
+    content = connection()
+    path = sandbox.path / "kernel.json"
+    path.write_text(json.dumps(content))
+    lines = [f"--logfile={sandbox.path / 'session.py'}", "--IPKernelApp.exec_lines=print('from exec_lines')"]
+    try:
+        with RawKernel(["-f", str(path), *lines], content=content, sandbox=sandbox) as kernel:
+            deaf = kernel.client({**content, "iopub_port": free_ports(1)[0]})
+            assert deaf.reply(deaf.execute("print('a cell')"))["content"]["status"] == "ok"
+            client = kernel.client()
+            heard = [client.recv("iopub")]
+            while heard[-1]["content"].get("execution_state") != "idle":
+                heard.append(client.recv("iopub"))
+            text = "".join(m["content"]["text"] for m in heard if m["msg_type"] == "stream")
+            assert heard[0]["msg_type"] == "iopub_welcome"
+            assert "session.py" in text
+            assert text.endswith("from exec_lines\n")  # and nothing of the cell, to which somebody else was deaf
+            assert all(m["parent_header"] == {} for m in heard)
+            again = kernel.client()
+            assert again.recv("iopub")["msg_type"] == "iopub_welcome"
+            request = again.execute("")
+            again.reply(request)
+            assert [m["msg_type"] for m in again.until_idle(request)] == ["status", "execute_input", "status"]
+    finally:
+        sandbox.close()

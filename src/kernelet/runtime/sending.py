@@ -22,6 +22,7 @@ from .log import Log
 from .outlet import FULL_BYTES, Outlet
 from .readiness import Readiness
 from .sockets import Sockets
+from .unheard import Unheard
 
 # A subscriber that takes nothing for this long loses messages, rather than stopping the kernel for everybody.
 STALL_S = 20.0
@@ -55,6 +56,7 @@ class Sending(Outlet):
         self._unpaused: set[int] = set()
         self._blocked_since: float | None = None
         self._stalled = False
+        self._unheard = Unheard()
         self._pass_again = 0.0
         # Something is about to be said: the wire looks at the outbox a moment later by itself.
         self._expecting = False
@@ -189,6 +191,7 @@ class Sending(Outlet):
             if channel == "iopub":
                 self._stalled = False
                 self.recent.keep(frames, size)
+                self._unheard.keep(frames, size)
             return True
         except zmq.Again:
             now = time.monotonic()

@@ -205,7 +205,7 @@ class Wire(Sending):
         self._heartbeat.start()
 
     def _welcome(self) -> None:
-        """Answer subscriptions with iopub_welcome (JEP 65)."""
+        """Answer subscriptions with iopub_welcome (JEP 65), the first with what was said before it as well."""
         while True:
             try:
                 frame = self._iopub.recv(zmq.NOBLOCK)
@@ -217,12 +217,15 @@ class Wire(Sending):
                 continue
             self._iopub.setsockopt(zmq.SUBSCRIBE, topic)
             content = {"subscription": topic.decode(errors="replace")}
-            welcome: list[Buffer] = [topic, *self.codec.encode("iopub_welcome", content)]
+            first: list[list[Buffer]] = [[topic, *self.codec.encode("iopub_welcome", content)], *self._unheard.take()]
             try:
-                self._iopub.send_multipart(cast("list[bytes]", welcome), zmq.NOBLOCK)
+                while first:
+                    self._iopub.send_multipart(cast("list[bytes]", first[0]), zmq.NOBLOCK)
+                    del first[0]
             except zmq.Again:  # another subscriber lags: the welcome waits for it, before all that is queued
                 with self._lock:
-                    self._outbox.put_back(Frames("iopub", welcome, sum(map(len, welcome))))
+                    for frames in reversed(first):
+                        self._outbox.put_back(Frames("iopub", frames, sum(map(len, frames))))
             self._subscribed()
 
     def _stop(self) -> None:
