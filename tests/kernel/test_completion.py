@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from frontend import Frontend, Json
@@ -180,3 +183,18 @@ def test_is_complete_tells_status_and_indent(kernel: Frontend, code: str, status
     else:
         assert reply["indent"] == indent
     assert set(reply) <= {"status", "indent"}
+
+
+@pytest.mark.better_than_ipykernel("answers with nothing, and so does each kernel of this user from then on")
+def test_a_damaged_cache_of_jedis_costs_no_completions(start_kernel: Callable[..., Frontend], tmp_path: Path) -> None:
+    """As a kernel leaves it that is killed while it writes, and as another one sees it meanwhile."""
+    kernel = start_kernel(env={"XDG_CACHE_HOME": str(tmp_path)})
+    code = "import string; string.capw"
+    assert complete(kernel, code)["matches"] == ["capwords"]
+    files = list(tmp_path.rglob("*.pkl"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:100])
+    kernel.execute("from parso import cache; cache.parser_cache.clear()")  # as a new kernel finds it
+    assert complete(kernel, code)["matches"] == ["capwords"]
+    assert all(file.stat().st_size > 100 for file in files)

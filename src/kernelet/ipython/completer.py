@@ -60,6 +60,9 @@ def jedi_matches(ours: completer.IPCompleter, cursor_column: int, cursor_line: i
     before = text[: completer.cursor_to_position(text, cursor_line, cursor_column)]
     found = known(ours, before)
     if found is None:
+        from .jedi_cache import mend
+
+        mend()
         matches: Iterator[Any] = completer.IPCompleter._jedi_matches(ours, cursor_column, cursor_line, text)
         return matches
     if before.endswith(".") and ours.omit__names:
