@@ -166,7 +166,7 @@ def test_what_start_up_prints_is_heard_by_the_first_who_listens() -> None:
             assert deaf.reply(deaf.execute("print('a cell')"))["content"]["status"] == "ok"
             client = kernel.client()
             heard = [client.recv("iopub")]
-            while heard[-1]["content"].get("execution_state") != "idle":
+            while heard[-1]["content"].get("execution_state") != "starting":
                 heard.append(client.recv("iopub"))
             text = "".join(m["content"]["text"] for m in heard if m["msg_type"] == "stream")
             assert heard[0]["msg_type"] == "iopub_welcome"
