@@ -58,7 +58,11 @@ class DebugPanel:
         expect(place).to_contain_text(f":{line}")
 
     def press(self, command: str) -> None:
-        self.sidebar.locator(f"[data-command='debugger:{command}']").click()
+        button = self.sidebar.locator(f"[data-command='debugger:{command}']")
+        # After a reload the frames are shown before the buttons are enabled. Playwright's click does not wait for that:
+        # it takes a custom element (jp-button) to be enabled always, and a disabled one swallows the click.
+        expect(button).to_have_attribute("aria-disabled", "false")
+        button.click()
 
     def variable(self, name: str) -> Locator:
         """The row of a variable."""
