@@ -30,9 +30,9 @@ run: $(VENV)/has-run
 lab: $(VENV)/has-lab
 	$(BIN)/jupyter lab --notebook-dir=examples --LabApp.default_url=/lab/tree/tour.ipynb $(ROOT_TOO)
 
-# Four at a time, also on two cores: most tests wait for a kernel most of the time.
+# Three at a time, also on two cores: most tests wait for a kernel most of the time.
 test: $(VENV)/has-dev $(VENV)/has-tools
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: lint types test
 
