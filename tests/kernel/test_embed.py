@@ -336,7 +336,9 @@ def test_control_c_is_the_programs_own(program: Callable[[str], Program]) -> Non
             print('the program was interrupted')
         kernel.stop()
         """
-    one = program(dedent(THREAD) + dedent(code))
+    # Tests that run in the background of a shell have SIGINT ignored, and hand that on.
+    taken = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    one = program(taken + dedent(THREAD) + dedent(code))
     with one.client() as client:
         assert run(client, "1") == ("1", "ok")
         one.process.send_signal(signal.SIGINT)
