@@ -48,7 +48,9 @@ def moved(change):
         print("moved to", change["new"])
 slider.observe(moved, "value")
 display(slider, out)""")
-    move_right(sliders_handle(cell), 3)
+    for value in (4, 5, 6):  # one after the other: of changes that wait for an idle, ipywidgets sends the last only
+        move_right(sliders_handle(cell), 1)
+        expect(outputs(cell)).to_contain_text(f"moved to {value}")
     expect(cell.locator(".widget-readout")).to_have_text("6")
     expect(outputs(cell)).to_contain_text("moved to 4\nmoved to 5\nmoved to 6")
     seen = shared.run("slider.value")
