@@ -198,3 +198,11 @@ def parking(log: Log, errors: list[dict[str, Any]]) -> Iterator[ParkedLoop]:
     signal.signal(signal.SIGINT, before)
     parking.close()
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that does not run, closed at the end."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()

@@ -15,13 +15,6 @@ pytestmark = pytest.mark.skipif(not dozing.possible(), reason="a thread cannot w
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def bed() -> Iterator[dozing.Bed]:
     bed = dozing.Bed()
     yield bed

@@ -18,13 +18,6 @@ Install = Callable[..., Toolkit]
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def install(loop: asyncio.AbstractEventLoop) -> Iterator[Install]:
     """Install a toolkit that runs a function; `failures` of it hears of errors."""
     made: list[Toolkit] = []

@@ -57,7 +57,7 @@ class Birth:
         """
         if not self.confinement or f"{__package__}.confined" in sys.modules:
             return False
-        from . import confined  # noqa: F401
+        from . import confined  # noqa: F401  # for the child that is forked next
 
         gc.freeze()  # as all that the zygote imports
         return True

@@ -84,7 +84,7 @@ class _OnDemand:
             async with manager.run():
                 self._application.set_result(sdk.StreamableHTTPASGIApp(manager))
                 await self._over.wait()
-        except Exception as error:
+        except Exception as error:  # whatever keeps the SDK from beginning: each request that waits for it raises it
             if self._application.done():
                 raise
             self._application.set_exception(error)
