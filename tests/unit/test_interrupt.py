@@ -226,6 +226,33 @@ def test_an_interrupt_is_passed_on_to_a_cell_of_another_thread_that_awaits(inter
     assert cancelled == [True]
 
 
+def test_an_interrupt_leaves_a_cell_that_began_after_it_was_asked_for(interrupts: Interrupts) -> None:
+    before, after, cancelled = Interrupts(), Interrupts(), []
+    before.cancel = lambda: cancelled.append("before")
+    after.cancel = lambda: cancelled.append("after")
+    interrupts.others += [before, after]
+    before.begin_request()
+    interrupts.presses.asked()  # the request is answered, and its client sends a cell, before main takes the signal
+    after.begin_request()
+    interrupt()
+    assert cancelled == ["before"]
+    interrupt()
+    assert cancelled == ["before", "before", "after"]
+
+
+def test_an_interrupt_that_was_asked_for_and_never_came_spares_nobody_later(interrupts: Interrupts) -> None:
+    other, cancelled = Interrupts(), []
+    other.cancel = lambda: cancelled.append(True)
+    interrupts.others.append(other)
+    interrupts.presses.asked()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # user code's wish: the signal is lost
+    interrupt()
+    interrupts.install()
+    other.begin_request()
+    interrupt()
+    assert cancelled == [True]
+
+
 def test_another_thread_that_runs_no_cell_is_left_alone(interrupts: Interrupts) -> None:
     interrupts.others.append(Interrupts())
     interrupt()

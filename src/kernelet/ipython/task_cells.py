@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ class RunningTask:
         self._context = context
         self._done = done
         self._answered = False
+        self.began = time.monotonic()
         self._cell: AwaitingCell | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -327,6 +327,7 @@ class Kernel:
 
     def interrupt(self) -> None:
         """Interrupt main as the terminal would: SIGINT, to the whole group when the kernel leads one. Any thread."""
+        self.interrupts.presses.asked()
         if hasattr(os, "killpg") and os.getpgrp() == self.group:
             os.killpg(self.group, signal.SIGINT)
         else:

@@ -17,6 +17,7 @@ import contextlib
 import signal
 import socket
 import threading
+import time
 
 from .interrupt import Interrupts
 from .presses import Presses
@@ -97,10 +98,16 @@ class Insistence(Presses):
         else:  # user code has taken that signal
             super().resend()
 
+    def asked(self) -> None:
+        self._asked = (self.pressed + self._unread() + 1, time.monotonic())
+
+    def _unread(self) -> int:
+        return self._read(socket.MSG_PEEK).count(signal.SIGINT)
+
     def forget(self) -> None:
         self._read()
         self._take_wakeups()
-        self.acted()
+        super().forget()
 
     def close(self) -> None:
         """Give back what was taken. Main thread."""
@@ -120,7 +127,11 @@ class Insistence(Presses):
     def _signalled(self) -> None:
         if not self._ours():
             self._read()
+            self._asked = None
             return
+        unread = self._unread()
+        if unread:  # before the requests are read that have come behind it
+            self._asked = (self.pressed + unread, time.monotonic())
         self._wire.unwatch(self._reader.fileno())  # what is only looked at stays readable
         self._wire.call_later(_FIRST_LOOK_S, lambda: self._look(_FIRST_LOOK_S))
 

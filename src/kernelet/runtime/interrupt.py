@@ -73,6 +73,9 @@ def checkpoint() -> None:
 class Interruptible(Protocol):
     """Something that user code does beside the main thread."""
 
+    began: float
+    """When it began what it does now (monotonic): an interrupt asked for before is none of its business."""
+
     def interrupt_from_outside(self) -> None:
         """Interrupt it. Any thread, and the signal handler."""
 
@@ -116,6 +119,7 @@ class Interrupts:
         self._passing_on = threading.Lock()
         self._thread: int | None = None
         self._raised_from_outside = False
+        self.began = 0.0
         # An interrupt waits until locked code is left.
         self.due = False
 
@@ -140,6 +144,7 @@ class Interrupts:
     def begin_request(self) -> None:
         """From here to `end_request`, an interrupt outside user code is remembered for the user code to come."""
         self._pending = False
+        self.began = time.monotonic()
         self._handling = True
         self.presses.begin()
 
@@ -232,7 +237,8 @@ class Interrupts:
         try:
             if pressed > self._passed_on:
                 self._passed_on = pressed
-                others = tuple(self.others)
+                made_at = self.presses.made_at(pressed)
+                others = tuple(other for other in self.others if other.began <= made_at)
                 for other in others:
                     other.interrupt_from_outside()
                 running = self._handling or any(not isinstance(one, Interrupts) or one._handling for one in others)

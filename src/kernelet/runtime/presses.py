@@ -33,6 +33,8 @@ class Presses:
         self.before = 0
         self._last = 0.0
         self._sending_again = False
+        # The newest press that somebody has seen come, and when (monotonic); None once it was passed on.
+        self._asked: tuple[int, float] | None = None
 
     @property
     def pressed(self) -> int:
@@ -47,6 +49,18 @@ class Presses:
     def begin(self) -> None:
         """Count anew: a cell begins."""
         self.before = self.pressed
+
+    def asked(self) -> None:
+        """Note when a press was made that the handler will hear of a moment later. Any thread, before it is sent."""
+        self._asked = (self.pressed + 1, time.monotonic())
+
+    def made_at(self, pressed: int) -> float:
+        """Return when the newest of `pressed` presses was made (monotonic), as far as that is known; else: now.
+
+        Once for each. What was begun later is not what the user saw when they pressed.
+        """
+        asked, self._asked = self._asked, None
+        return asked[1] if asked is not None and asked[0] >= pressed else time.monotonic()
 
     def arrived(self) -> bool:
         """Note that the handler was called; whether something is to be done. In the handler, first of all."""
@@ -85,6 +99,7 @@ class Presses:
 
     def forget(self) -> None:
         """Leave out those that came while the handler was another one."""
+        self._asked = None
         self.acted()
 
     def give_back(self) -> None:
