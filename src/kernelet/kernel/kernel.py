@@ -38,6 +38,7 @@ from .subshells import Subshells
 
 if TYPE_CHECKING:
     from ..runtime.capture import Capture
+    from ..runtime.reception import Reception
 
 # How long a busy cell has to end by its own means after a shutdown_request: then the process ends around it.
 _CELL_GRACE_S = 0.08
@@ -233,6 +234,19 @@ class Kernel:
             self._route_control(message)
         else:
             self.keep(message)
+
+    def reception(self) -> Reception | None:
+        """Return where main sleeps and receives its requests itself, if it can. Before `run`."""
+        return self.wire.reception(self._take_in)
+
+    def _take_in(self, message: Message) -> bool:
+        """Let main handle what it has received, unless it is not main's or something is before it. Main thread."""
+        main = self.main
+        if main is None or main.busy or message.subshell_id is not None:
+            return False
+        self._heard = True
+        main.take_in(message)
+        return True
 
     def _route_control(self, message: Message) -> None:
         """Answer here what is quick to answer; the rest, and what comes behind it, in the control lane."""

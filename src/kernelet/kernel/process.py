@@ -153,7 +153,7 @@ def run_on(
     from ..runtime.lane import Lane
     from ..runtime.parking import ParkedLoop
 
-    parking = ParkedLoop(kernel.interrupts, log, kernel.task_error, late=True)
+    parking = ParkedLoop(kernel.interrupts, log, kernel.task_error, late=True, bed=kernel.reception())
     host = Host(
         kernel.wire,
         kernel.attribution,

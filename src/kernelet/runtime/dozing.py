@@ -14,6 +14,8 @@ from typing import Any
 
 from .sockets import wake_pair
 
+NO_SELECTOR = -1
+
 
 def quiet_selector(loop: Any) -> int | None:
     """Return the descriptor of a loop's selector while the loop has no callbacks, no timers and no other way to get
@@ -32,17 +34,21 @@ class Bed:
         self._wake_r, self._wake_w = wake_pair()
         self._poll = select.poll()
         self._poll.register(self._wake_r, select.POLLIN)
-        self._selector = -1
+        self._selector = NO_SELECTOR
         # Who wakes a lane that is ending must not write to what its descriptor has become since.
         self._closing = threading.RLock()  # a signal handler may wake, too
         self._closed = False
 
     def sleep(self, selector: int) -> bool:
-        """Return True when `wake` was called since the last time; False when `selector` has something for its loop."""
+        """Return True when `wake` was called since the last time; False when `selector` has something for its loop.
+
+        `selector` is NO_SELECTOR where there is no loop yet.
+        """
         if selector != self._selector:
             if self._selector >= 0:
                 self._poll.unregister(self._selector)
-            self._poll.register(selector, select.POLLIN)
+            if selector >= 0:
+                self._poll.register(selector, select.POLLIN)
             self._selector = selector
         ready = self._poll.poll()
         for fd, _ in ready:

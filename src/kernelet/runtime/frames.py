@@ -24,6 +24,7 @@ _LOOP_MACHINERY = (
     "selectors",
     "kernelet.runtime.parking",
     "kernelet.runtime.dozing",
+    "kernelet.runtime.reception",
     "kernelet.runtime.awaiting",
     "kernelet.runtime.guards",
     "kernelet.runtime.toolkit",

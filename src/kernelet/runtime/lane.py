@@ -134,6 +134,10 @@ class Lane:
         elif _served_while_awaiting(job):
             self.parking.serve_soon()
 
+    def take_in(self, message: Message) -> None:
+        """Queue a message that this thread has received itself while it waited."""
+        self._inbox.append(message)
+
     @property
     def busy(self) -> bool:
         """Whether something is handled or waits to be. Any thread; true a moment ago is all that it can say."""

@@ -65,11 +65,14 @@ class ParkedLoop:
         on_task_error: Callable[[dict[str, Any]], None],
         for_this_thread: bool = True,
         late: bool = False,
+        bed: dozing.Bed | None = None,
     ) -> None:
         """`for_this_thread`: make it what asyncio.get_event_loop() answers here (main's; not a subshell's to be).
 
         `late`: make the loop when asyncio is imported, by user code or for a cell that awaits. Until then there is
-        nothing that could run on it: the lane waits on a lock, and the process is 2.5 MB smaller.
+        nothing that could run on it, and the process is 2.5 MB smaller.
+
+        `bed`: where to sleep while nothing lives on the loop, or there is none.
         """
         self.interrupts = interrupts
         self._log = log
@@ -91,7 +94,7 @@ class ParkedLoop:
         self._gate.acquire()
         self._pid = os.getpid()
         # Where the thread sleeps instead of in the loop, once there is one, and whether it does or is about to.
-        self._bed: dozing.Bed | None = None
+        self._bed = bed
         self._dozing = False
         if late and "asyncio" not in sys.modules:
             OnImport("asyncio", self._asyncio_imported)
@@ -111,12 +114,13 @@ class ParkedLoop:
                 from .guards import the_guards
 
                 self._guards = the_guards()
-                self._bed = dozing.Bed() if dozing.possible() else None
+                if self._bed is None and dozing.possible():
+                    self._bed = dozing.Bed()
                 loop = self._loop = self._new_loop()
                 self.interrupts.in_task = lambda: asyncio.current_task(self._loop) is not None
                 if self._calls_without_loop and threading.get_ident() == self._thread and self._guards.work:
                     self._guards.park(loop)
-                self._open_gate()  # made for another thread: the lane's turns it from now on
+                self._look_again()  # made for another thread: the lane's turns it from now on
             return self._loop
 
     def _asyncio_imported(self) -> None:
@@ -148,7 +152,7 @@ class ParkedLoop:
     def wait(self) -> None:
         """Turn the loop until `wake`: background tasks advance. Without one, there are none."""
         if self._loop is None and "asyncio" not in sys.modules:
-            self._while_idle(self._gate.acquire)
+            self._while_idle(self._gate.acquire if self._bed is None else self._doze)
             self._woken = False
             return
         self._need_loop()
@@ -159,7 +163,7 @@ class ParkedLoop:
 
     def _doze(self) -> bool:
         """Sleep until `wake` while nothing lives on the loop; False when it is to be turned."""
-        selector = dozing.quiet_selector(self._loop)
+        selector = dozing.NO_SELECTOR if self._loop is None else dozing.quiet_selector(self._loop)
         if selector is None or self._bed is None or self.toolkit is not None:
             return False
         # `wake` says that it woke us before it looks whether we doze: no wake-up is lost, whichever comes first.
@@ -198,18 +202,20 @@ class ParkedLoop:
 
     def wake(self) -> None:
         self._woken = True
-        if self._dozing and self._bed is not None:
-            self._bed.wake()
-            return
-        if self._loop is None:  # `wait` looks at `_loop`, then at `_woken`; so no wake-up falls between the two
-            self._open_gate()
+        # `wait` looks at `_loop`, then at `_woken`; so no wake-up falls between the two.
+        if self._dozing or self._loop is None:
+            self._look_again()
             return
         try:
             self._loop.call_soon_threadsafe(self._stop_waiting)
         except RuntimeError:  # closed by user code: `wait` sees `_woken` and does not wait
             return
 
-    def _open_gate(self) -> None:
+    def _look_again(self) -> None:
+        """Make the thread that dozes, or waits at the gate, look whether there is something to do."""
+        if self._dozing and self._bed is not None:
+            self._bed.wake()
+            return
         with contextlib.suppress(RuntimeError):  # open already: `wait` has still to come by
             self._gate.release()
 

@@ -19,10 +19,10 @@ class Readiness:
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._poller = zmq.Poller()  # elsewhere; of descriptors only
 
-    def add(self, fd: int) -> None:
-        """Watch `fd`, if it is not watched."""
+    def add(self, fd: int, exclusive: bool = False) -> None:
+        """Watch `fd`, if it is not watched. `exclusive`: not while another watches who asked for that (Linux)."""
         if self._epoll is not None:
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, select.EPOLLIN | select.EPOLLEXCLUSIVE if exclusive else select.EPOLLIN)
         else:
             self._poller.register(fd, zmq.POLLIN)
 

@@ -20,6 +20,8 @@ from ..protocol.message import Buffer, Channel, Message
 from ..protocol.outbox import Frames
 from .log import Log
 from .outlet import NEVER
+from .reception import Reception
+from .reception import possible as reception_is_possible
 from .sending import Sending, raw_socket
 from .sockets import Heartbeat, Sockets, mark_service_thread, wake_pair
 
@@ -30,6 +32,10 @@ RECEIVE_ALL_S = 0.25
 _RECEIVE_AT_MOST = 256
 # Where a subscriber takes nothing it is asked again this often.
 _BLOCKED_LOOK_S = 0.002
+# Who waits for the sockets asks this often whether there are any left.
+_GIVE_UP_LOOK_S = 0.1
+# Plain numbers: with pyzmq's enums each of these costs a microsecond and more.
+_EVENTS, _POLLIN, _RCVMORE, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE), int(zmq.NOBLOCK)
 
 Receiver = Callable[[Message], None]
 
@@ -173,16 +179,72 @@ class Wire(Sending):
             frames = _receive_frames(socket)
             if frames is None:
                 return
-            try:
-                message = self.codec.decode(channel, frames)
-            except MalformedMessage as error:
-                self.log("warning", f"dropped a message on {channel}: {error}")
+            message = self._decode(channel, frames)
+            if message is None:
                 continue
-            self._expecting = True
             self._received.append(message)
-            if not raw_socket.get(socket, zmq.EVENTS) & zmq.POLLIN:
+            if not raw_socket.get(socket, _EVENTS) & _POLLIN:
                 return
         self._used.add(socket)
+
+    def _decode(self, channel: Channel, frames: list[Buffer]) -> Message | None:
+        """Return the message in frames that were received; None, and a line in the log, where there is none."""
+        try:
+            message = self.codec.decode(channel, frames)
+        except MalformedMessage as error:
+            self.log("warning", f"dropped a message on {channel}: {error}")
+            return None
+        self._expecting = True
+        return message
+
+    def reception(self, accept: Callable[[Message], bool]) -> Reception | None:
+        """Return where main may sleep to receive requests on shell itself; None where the system cannot do that.
+
+        `accept` takes a message that main is to handle now, or tells that somebody else is to look at it first.
+        """
+        if not reception_is_possible():
+            return None
+        fd = int(self.sockets.by_name["shell"].getsockopt(zmq.FD))
+        reception = Reception(fd, lambda: self.receive_here(accept), lambda: self._leave_to_wire(True))
+        # Behind it: who comes first is woken first.
+        self._ready.remove(fd)
+        self._ready.add(fd, exclusive=True)
+        return reception
+
+    def receive_here(self, accept: Callable[[Message], bool]) -> bool:
+        """Receive one request on shell, and return whether `accept` took it. The thread of a `Reception`.
+
+        What it does not take, and what has come behind it, is the wire's.
+        """
+        while not self._sending.acquire(timeout=_GIVE_UP_LOOK_S):
+            if self._stopped:  # and the sockets are gone
+                return False
+        accepted, shell = False, self.sockets.by_name["shell"]
+        try:
+            self._sender = threading.get_ident()
+            frames = _receive_frames(shell)
+            message = None if frames is None else self._decode("shell", frames)
+            if message is not None:
+                accepted = not self._received and accept(message)
+                if not accepted:
+                    self._received.append(message)
+            self._used.add(shell)
+            self._look_for_unread()
+            rest = bool(self._received or self._unread)
+        finally:
+            self._sender = None
+            self._sending.release()
+        if rest or accepted:
+            self._leave_to_wire(rest)
+        return accepted
+
+    def _leave_to_wire(self, now: bool) -> None:
+        """Make the wire look at the sockets `now`, or at the outbox when it usually does after a request."""
+        with self._lock:
+            if now:
+                self._unread.add(self.sockets.by_name["shell"])
+            if now or self._look_at > time.monotonic() + LOOK_AGAIN_S:
+                self._wake()
 
     def receive_all(self) -> None:
         """Receive what has reached the shell socket, as far as that can be told from what arrives meanwhile.
@@ -248,9 +310,9 @@ class Wire(Sending):
 def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
     """Receive one message, None where there is none; what follows its seven first frames (buffers) is not copied."""
     try:
-        frames: list[Buffer] = [raw_socket.recv(socket, zmq.NOBLOCK)]
+        frames: list[Buffer] = [raw_socket.recv(socket, _NOBLOCK)]
     except zmq.Again:
         return None
-    while raw_socket.get(socket, zmq.RCVMORE):
+    while raw_socket.get(socket, _RCVMORE):
         frames.append(raw_socket.recv(socket) if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
     return frames
