@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -31,6 +31,7 @@ from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .history import HistoryByNumber
 from .hooks import ParentToken, message_parent
 from .late_completer import LateCompleter
+from .plain_cells import PlainCells
 from .runners import LoopRunner, run_in_trio
 from .shared import CELL, CellNumbers, PayloadsByThread, SteadyBuiltinTrap, SteadyDisplayTrap
 from .tracebacks import below_ipython, contains_group, hide_our_frames
@@ -46,6 +47,7 @@ ENVIRONMENT = {
     "GIT_PAGER": "cat",
 }
 EXIT_AFTER_S = 0.15
+_NOTHING: contextlib.nullcontext[None] = contextlib.nullcontext()
 
 
 class _Traceback(threading.local):
@@ -96,6 +98,7 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
         self.numbers = CellNumbers()
         self._showing = threading.RLock()
         super().__init__(*args, **kwargs)
+        self._plain_cells = PlainCells(self)
         # Top-level await runs on the kernel's own loop, so that tasks live on between cells.
         self.run_on_loop = LoopRunner(self)
         self.loop_runner_map = {
@@ -165,6 +168,9 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
 
     def transform_cell(self, raw_cell: str) -> str:
         """Return the cell as Python; %time and %timeit whose body awaits are awaited."""
+        plain = self._plain_cells.unchanged(raw_cell)
+        if plain is not None:
+            return plain
         cell: str = super().transform_cell(raw_cell)
         if self.autoawait and "get_ipython().run_" in cell and ("await" in cell or "async" in cell):
             from .timing import await_magics  # most cells never need it
@@ -193,10 +199,9 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
     def execution_count(self, value: int) -> None:
         self.numbers.current = value
 
-    @contextlib.contextmanager
-    def _tee(self, channel: str) -> Iterator[None]:
+    def _tee(self, channel: str) -> Any:
         """Nothing: IPython keeps a copy of all that a cell prints in memory, for %notebook; 100 MB would stay there."""
-        yield
+        return _NOTHING
 
     def add_payload(self, payload: dict[str, Any]) -> None:
         """Send something to the front end with the reply to the current cell."""
