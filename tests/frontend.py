@@ -28,12 +28,20 @@ from sandbox import DEADLINE_S, KERNEL_NAME, PORTS, Json, KernelGone, Sandbox, c
 
 __all__ = [
     "DEADLINE_S", "KERNEL_NAME", "Frontend", "Json", "KernelGone", "RawClient", "RawKernel", "Result", "Sandbox",
-    "connection", "process_gone",
+    "connection", "process_gone", "wait_for",
 ]  # fmt: skip
 
 RECEIVE_AT_MOST = 200
 LAST_WORDS_MS = 3000
 CHANNELS = ("shell", "control", "stdin", "iopub")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return once `condition` is true, for what no event tells; fails after DEADLINE_S."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 class Frontend:

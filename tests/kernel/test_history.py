@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from frontend import Frontend, Sandbox
+from frontend import Frontend, Sandbox, wait_for
 
 Start = Callable[..., Frontend]
 
@@ -121,6 +123,20 @@ def test_history_survives_a_kill(sandbox: Sandbox, start_kernel: Start) -> None:
     second = start_kernel(sandbox=sandbox)
     second.execute("1")
     assert "before_the_kill = 1" in inputs(ask(second, "tail", n=5))
+
+
+def test_history_survives_a_kill_after_a_fork(sandbox: Sandbox, start_kernel: Start) -> None:
+    """It is written a second after the cell, by a thread that IPython had ended before the fork."""
+    kernel = start_kernel(sandbox=sandbox)
+    kernel.execute("import os\npid = os.fork()\nif not pid:\n    os._exit(0)\nos.waitpid(pid, 0)")
+    kernel.execute("after_the_fork = 1")
+    [file] = sandbox.ipython.rglob("history.sqlite")
+
+    def is_written() -> bool:
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            return bool(database.execute("SELECT 1 FROM history WHERE source = 'after_the_fork = 1'").fetchall())
+
+    wait_for(is_written)
 
 
 def test_two_kernels_write_at_once(sandbox: Sandbox, start_kernel: Start) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from frontend import DEADLINE_S, Frontend
+from frontend import Frontend, wait_for
 
 pytestmark = pytest.mark.better_than_ipykernel("an interrupt does the same however often it is sent")
 
@@ -69,13 +69,6 @@ def begin(kernel: Frontend, code: str, **fields: object) -> str:
     msg_id = kernel.send_execute(code, **fields)
     kernel.see_text("on", msg_id)
     return msg_id
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("code", [THREAD, IN_A_LOOP], ids=["busy", "asleep in a loop"])

@@ -26,6 +26,7 @@ from .c_stdout import CStdout
 from .cell_arguments import cell_arguments
 from .comms import CommManager
 from .facade import IPythonKernel
+from .history import HistoryByNumber
 from .questions import Questions
 from .session import Session
 from .sockets import IOPubThread, WireSocket
@@ -227,8 +228,8 @@ class IPythonLanguage(Questions):
     def _save_history(self) -> None:
         self._saving = False  # first: a row that is added from here on may miss this time
         manager = self.shell.history_manager
-        if manager is not None and manager.save_flag is not None:
-            manager.save_flag.set()
+        if isinstance(manager, HistoryByNumber):
+            manager.write_soon()
 
     def _leave_forked_child(self, status: str) -> None:
         """End a child that user code forked and that fell out of its cell: the parent goes on serving."""
