@@ -384,3 +384,18 @@ def test_content_stays_encoded_until_it_is_asked_for() -> None:
     assert codec().decode("shell", frames).content_raw == b"not JSON"
     with pytest.raises(MalformedMessage, match="not JSON"):
         loads(b"not JSON")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": 1}', ' {"a":1}\n', '{"a":1} ', '\t[1, {"b": null}]', '"\\ud83d\\ude00"', "1e400", "NaN", '{"a":1,"a":2}'],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-le"])
+def test_json_is_read_as_pythons_json_reads_it(text: str, encoding: str) -> None:
+    assert repr(loads(text.encode(encoding))) == repr(json.loads(text.encode(encoding)))
+
+
+@pytest.mark.parametrize("raw", [b"", b" ", b"{", b'{"a":1}x', b"\xff", b'"\xff"', b"[" * 100_000])
+def test_what_is_no_json_is_malformed(raw: bytes) -> None:
+    with pytest.raises(MalformedMessage, match="not JSON"):
+        loads(raw)

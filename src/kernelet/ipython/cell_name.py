@@ -35,13 +35,13 @@ def murmur2(data: bytes, seed: int = SEED) -> int:
 
 def directory() -> str:
     """Return the directory of this process's cells; in a forked kernel it is another one."""
-    return os.path.join(tempfile.gettempdir(), f"ipykernel_{os.getpid()}")
+    return f"{tempfile.gettempdir()}{os.sep}ipykernel_{os.getpid()}"
 
 
 def file_name(code: str) -> str:
     """Return the file name that a cell with this text compiles to."""
     given = os.environ.get("IPYKERNEL_CELL_NAME")
-    return given if given is not None else os.path.join(directory(), f"{murmur2(code.encode('utf-8', 'replace'))}.py")
+    return given if given is not None else f"{directory()}{os.sep}{murmur2(code.encode('utf-8', 'replace'))}.py"
 
 
 class CellCompiler(CachingCompiler):

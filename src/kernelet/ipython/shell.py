@@ -210,9 +210,11 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
 
     def take_payloads(self) -> list[dict[str, Any]]:
         """Return what the cell left for the front end, and forget it."""
-        assert self.payload_manager is not None
-        payloads: list[dict[str, Any]] = self.payload_manager.read_payload()
-        self.payload_manager.clear_payload()
+        manager = self.payload_manager
+        assert manager is not None
+        payloads: list[dict[str, Any]] = manager.read_payload()
+        if payloads:
+            manager.clear_payload()
         return payloads
 
     def ask_exit(self) -> None:

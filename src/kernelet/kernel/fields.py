@@ -80,7 +80,7 @@ def check(msg_type: str, content: Mapping[str, Any]) -> None:
             raise MissingField(f"{msg_type} has no text {name!r}")
     for field in others:
         value = content.get(field.name)
-        if value is None:
+        if value is None or (type(value) in field.kinds and (field.items is None or not value)):
             continue
         fits = isinstance(value, field.kinds) and not (isinstance(value, bool) and bool not in field.kinds)
         if fits and field.items is not None:

@@ -35,7 +35,7 @@ _BLOCKED_LOOK_S = 0.002
 # Who waits for the sockets asks this often whether there are any left.
 _GIVE_UP_LOOK_S = 0.1
 # Plain numbers: with pyzmq's enums each of these costs a microsecond and more.
-_EVENTS, _POLLIN, _RCVMORE, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE), int(zmq.NOBLOCK)
+_EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
 
 Receiver = Callable[[Message], None]
 
@@ -310,9 +310,11 @@ class Wire(Sending):
 def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
     """Receive one message, None where there is none; what follows its seven first frames (buffers) is not copied."""
     try:
-        frames: list[Buffer] = [raw_socket.recv(socket, _NOBLOCK)]
+        frame = raw_socket.recv(socket, _NOBLOCK, False)
     except zmq.Again:
         return None
-    while raw_socket.get(socket, _RCVMORE):
-        frames.append(raw_socket.recv(socket) if len(frames) < 7 else memoryview(socket.recv(copy=False).buffer))
+    frames: list[Buffer] = [frame.bytes]
+    while frame.more:
+        frame = raw_socket.recv(socket, 0, False)
+        frames.append(frame.bytes if len(frames) < 7 else memoryview(frame.buffer))
     return frames
