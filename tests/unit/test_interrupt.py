@@ -240,6 +240,17 @@ def test_an_interrupt_leaves_a_cell_that_began_after_it_was_asked_for(interrupts
     assert cancelled == ["before", "before", "after"]
 
 
+def test_a_signal_that_is_noted_late_does_not_hit_what_began_after_both(interrupts: Interrupts) -> None:
+    after, cancelled = Interrupts(), []
+    after.cancel = lambda: cancelled.append(True)
+    interrupts.others.append(after)
+    interrupts.presses.asked()
+    interrupts.presses._arrived += 1  # of another process, sent before: main was not scheduled yet
+    after.begin_request()
+    interrupt()
+    assert not cancelled
+
+
 def test_an_interrupt_that_was_asked_for_and_never_came_spares_nobody_later(interrupts: Interrupts) -> None:
     other, cancelled = Interrupts(), []
     other.cancel = lambda: cancelled.append(True)

@@ -236,8 +236,8 @@ class Interrupts:
             return
         try:
             if pressed > self._passed_on:
+                made_at = self.presses.made_at(pressed, self._passed_on)
                 self._passed_on = pressed
-                made_at = self.presses.made_at(pressed)
                 others = tuple(other for other in self.others if other.began <= made_at)
                 for other in others:
                     other.interrupt_from_outside()

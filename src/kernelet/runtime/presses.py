@@ -12,6 +12,8 @@ import time
 
 # Presses further apart than this do not add up to a second and a third one.
 SAME_WISH_S = 10.0
+# Presses closer to each other than this, before any of them was acted on, are one.
+_TOGETHER_S = 0.05
 
 
 def signal_main() -> None:
@@ -54,13 +56,17 @@ class Presses:
         """Note when a press was made that the handler will hear of a moment later. Any thread, before it is sent."""
         self._asked = (self.pressed + 1, time.monotonic())
 
-    def made_at(self, pressed: int) -> float:
-        """Return when the newest of `pressed` presses was made (monotonic), as far as that is known; else: now.
+    def made_at(self, pressed: int, done: int) -> float:
+        """Return when the newest of `pressed` presses, of which `done` are done with, was made (monotonic); else: now.
 
-        Once for each. What was begun later is not what the user saw when they pressed.
+        Once for each. What was begun later is not what the user saw when they pressed. Others that are counted with
+        one that was seen a moment ago may have been made before it: signals are noted when main is scheduled.
         """
         asked, self._asked = self._asked, None
-        return asked[1] if asked is not None and asked[0] >= pressed else time.monotonic()
+        now = time.monotonic()
+        if asked is None or asked[0] <= done or (asked[0] < pressed and now - asked[1] > _TOGETHER_S):
+            return now
+        return asked[1]
 
     def arrived(self) -> bool:
         """Note that the handler was called; whether something is to be done. In the handler, first of all."""
