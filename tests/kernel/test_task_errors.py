@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -49,6 +50,25 @@ def test_the_error_of_a_task_is_told_in_the_cell_that_made_it(made: Frontend) ->
     one, two = follow(made, first, second)
     assert_told(one, "Task exception was never retrieved")
     assert two == ""
+
+
+@pytest.mark.better_than_ipykernel("the kernel ends")
+@pytest.mark.parametrize(
+    "before",
+    ["", "import asyncio", "import asyncio\ntask = asyncio.get_running_loop().create_task(asyncio.sleep(1000))"],
+    ids=["no loop", "a loop", "a task"],
+)
+def test_the_error_of_a_signal_handler_while_nothing_runs_ends_nothing(
+    start_kernel: Callable[..., Frontend], before: str
+) -> None:
+    kernel = start_kernel()
+    fails = "def fail(*_):\n    raise ValueError('lost')\nsignal.signal(signal.SIGUSR2, fail)"
+    cell = kernel.execute(f"{before}\nimport signal\n{fails}")
+    kernel.signal(signal.SIGUSR2)
+    told = kernel.take("iopub", lambda m: m["msg_type"] == "stream" and "lost" in m["content"]["text"])
+    assert told["parent_header"]["msg_id"] == cell.request["msg_id"]
+    assert_told(told["content"]["text"], "a signal handler failed")
+    assert kernel.execute("print('lives')").stdout == "lives\n"
 
 
 @pytest.mark.better_than_ipykernel("it is told in the newest cell")

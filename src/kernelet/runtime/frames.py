@@ -98,6 +98,22 @@ def is_ours(frame: FrameType | None) -> bool:
     return frame is None or module_of(frame).startswith("kernelet.")
 
 
+def from_outside(error: BaseException) -> bool:
+    """Whether an error was raised by code that came in the middle of ours: a signal handler, or what it called.
+
+    Takes our frames from its traceback then.
+    """
+    theirs = error.__traceback__
+    step = theirs
+    while step is not None:
+        if is_machinery(step.tb_frame) or is_ours(step.tb_frame):
+            theirs = step.tb_next
+        step = step.tb_next
+    if theirs is not None:
+        error.__traceback__ = theirs
+    return theirs is not None
+
+
 def is_users(frame: FrameType | None) -> bool:
     """Whether code of a cell is on the stack."""
     while frame is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..protocol.message import Message, Parent
+from .frames import from_outside
 from .log import Log
 from .parking import Parking
 
@@ -192,6 +193,10 @@ class Lane:
                     self._run_one(job)
             except KeyboardInterrupt:  # raised from outside (a subshell's thread) just as user code returned
                 self._log("info", f"lane {self.name}: an interrupt came too late")
+            except Exception as error:
+                if not from_outside(error):
+                    raise
+                self._log.crash("a signal handler failed between two requests")
 
     def run_waiting(self) -> None:
         """Handle what is queued, and return: for a lane that no thread of its own runs."""

@@ -19,6 +19,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import dozing
+from .frames import from_outside
 from .interrupt import Interrupts
 from .log import Log
 from .on_import import OnImport
@@ -182,6 +183,10 @@ class ParkedLoop:
             self._on_task_error({"message": "a background task was interrupted", "exception": error})
         except SystemExit as error:
             self._on_task_error({"message": "a background task tried to exit", "exception": error})
+        except Exception as error:
+            if not from_outside(error):
+                raise
+            self._on_task_error({"message": "a signal handler failed while no cell ran", "exception": error})
         finally:
             self.interrupts.idle = False
         return False
