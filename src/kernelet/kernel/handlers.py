@@ -5,7 +5,6 @@ Runs in the lane that the request was routed to. Handlers return content; only t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ class UnknownMessageType(ValueError):
 
 def is_quick(msg_type: str) -> bool:
     """Whether a request on control can be answered between two other things. Any thread."""
-    return msg_type in _QUICK and (msg_type != "create_subshell_request" or "asyncio" in sys.modules)
+    return msg_type in _QUICK
 
 
 def handle(kernel: Kernel, lane: Lane, message: Message) -> None:

@@ -241,11 +241,17 @@ class Kernel:
 
     def _take_in(self, message: Message) -> bool:
         """Let main handle what it has received, unless it is not main's or something is before it. Main thread."""
-        main = self.main
-        if main is None or main.busy or message.subshell_id is not None:
+        main, subshell_id = self.main, message.subshell_id
+        if main is None or main.busy:
             return False
+        lane = main if subshell_id is None else self.subshells.get(subshell_id)
         self._heard = True
-        main.take_in(message)
+        if lane is main:
+            main.take_in(message)
+        elif lane is None or lane.busy or message.msg_type in COMM_MESSAGES:
+            return False
+        else:
+            lane.post(message)
         return True
 
     def _route_control(self, message: Message) -> None:

@@ -7,6 +7,7 @@ dict's single operations need no lock.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..runtime.interrupt import Interrupts
@@ -32,6 +33,7 @@ class UnknownSubshellError(KeyError):
 class _Subshell(NamedTuple):
     lane: Lane
     thread: threading.Thread
+    close: Callable[[], None]
 
 
 class Subshells:
@@ -56,18 +58,16 @@ class Subshells:
 
     def create(self) -> str:
         """Make a subshell and return its id; its thread starts with its first request."""
-        import asyncio  # noqa: F401  # both are slow to import: not in the thread, and not in a signal handler
-        import ctypes  # noqa: F401
         import uuid  # most kernels have no subshell
 
         subshell_id = str(uuid.uuid4())
         interrupts = Interrupts()
         kernel = self._kernel
-        parking = ParkedLoop(interrupts, kernel.log, kernel.task_error, for_this_thread=False)
+        parking = ParkedLoop(interrupts, kernel.log, kernel.task_error, for_this_thread=False, late=True)
         lane = Lane(f"subshell-{subshell_id[:8]}", parking, kernel.handle, kernel.log)
         name = f"{SUBSHELL_THREAD}{subshell_id}"
         thread = threading.Thread(target=self._run, args=(lane, parking, interrupts), name=name, daemon=True)
-        self._by_id[subshell_id] = _Subshell(lane, thread)
+        self._by_id[subshell_id] = _Subshell(lane, thread, lambda: self._close(parking, interrupts))
         kernel.interrupts.others.append(interrupts)
         lane.starts_with(thread.start)
         return subshell_id
@@ -82,15 +82,24 @@ class Subshells:
             raise UnknownSubshellError(f"no subshell {subshell_id!r}")
         subshell.thread.name = "kernelet-deleted-subshell"
         subshell.lane.bequeath(self._kernel.control.post)  # where they find that there is no such subshell
-        subshell.lane.end()
-        subshell.lane.start()  # if no request has: it is its thread that closes the loop
+        if subshell.lane.never_start():
+            subshell.close()
+        else:
+            subshell.lane.end()  # its thread closes it
 
     def _run(self, lane: Lane, parking: ParkedLoop, interrupts: Interrupts) -> None:
+        # Both are slow to import: not for a subshell that nobody uses, and ctypes not in a signal handler.
+        import asyncio  # noqa: F401
+        import ctypes  # noqa: F401
+
         lane.run()
         try:
             end_tasks(parking.loop)
         except (KeyboardInterrupt, RuntimeError) as error:  # RuntimeError: a task stopped or closed the loop
             self._kernel.log("info", f"lane {lane.name}: its tasks did not end: {error!r}")
+        self._close(parking, interrupts)
+
+    def _close(self, parking: ParkedLoop, interrupts: Interrupts) -> None:
         parking.close()
         self._kernel.interrupts.others.remove(interrupts)
 

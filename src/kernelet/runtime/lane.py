@@ -123,6 +123,16 @@ class Lane:
             with contextlib.suppress(IndexError):  # another thread was quicker
                 self._starts.pop()()
 
+    def never_start(self) -> bool:
+        """Never start the thread; False if it was started. Any thread."""
+        if not self._starts:
+            return False
+        try:
+            self._starts.pop()
+        except IndexError:  # another thread was quicker
+            return False
+        return True
+
     def post(self, job: Job) -> None:
         """Queue a job. Any thread."""
         self._inbox.append(job)

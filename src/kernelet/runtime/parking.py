@@ -97,10 +97,10 @@ class ParkedLoop:
         # Where the thread sleeps instead of in the loop, once there is one, and whether it does or is about to.
         self._bed = bed
         self._dozing = False
-        if late and "asyncio" not in sys.modules:
-            OnImport("asyncio", self._asyncio_imported)
-        else:
+        if not late or "asyncio" in sys.modules:
             self._make_loop()
+        elif for_this_thread:
+            OnImport("asyncio", self._asyncio_imported)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
