@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kernelet.runtime.frames import Fragile, is_machinery, is_ours, is_shielded, is_users
+from kernelet.runtime.frames import Fragile, from_outside, is_machinery, is_ours, is_shielded, is_users
 
 
 def frame_in(name: str, depth: int = 1) -> FrameType:
@@ -125,3 +125,32 @@ def test_nothing_is_raised_in_a_task_that_queues_itself() -> None:
     loop.call_soon(print)
     loop.close()
     assert found[0]
+
+
+def raised_in(*names: str) -> ZeroDivisionError:
+    """Return an error that left functions of modules of these names, the innermost last."""
+    call: Any = lambda: 1 // 0  # noqa: E731
+    for name in reversed(names):
+        module: dict[str, Any] = {"__name__": name}
+        exec("def make(inner):\n    def call():\n        return inner()\n    return call", module)
+        call = module["make"](call)
+    try:
+        call()
+    except ZeroDivisionError as error:
+        return error
+    raise AssertionError("it returned")
+
+
+def test_an_error_of_a_signal_handler_is_not_ours_and_shows_none_of_our_frames() -> None:
+    error = raised_in("kernelet.runtime.parking", "asyncio.base_events", "kernelet.runtime.reception", "__main__")
+    assert from_outside(error)
+    assert error.__traceback__ is not None
+    assert error.__traceback__.tb_frame.f_globals["__name__"] == "__main__"
+
+
+def test_an_error_of_our_own_is_ours() -> None:
+    module: dict[str, Any] = {"__name__": "kernelet.runtime.parking"}
+    exec("def call():\n    1 // 0", module)
+    with pytest.raises(ZeroDivisionError) as raised:
+        module["call"]()
+    assert not from_outside(raised.value)

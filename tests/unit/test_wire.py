@@ -13,8 +13,11 @@ import zmq
 
 import kernelet.runtime.sending
 import kernelet.runtime.sockets
+from asleep import wait_until_asleep
 from kernelet.protocol.codec import Codec
-from kernelet.protocol.message import Parent
+from kernelet.protocol.message import Message, Parent
+from kernelet.runtime import reception
+from kernelet.runtime.dozing import NO_SELECTOR
 
 DEADLINE_S = 30
 CELL = Parent(b'{"msg_id":"cell"}')
@@ -65,6 +68,99 @@ def test_receive_all_takes_what_has_reached_the_shell(rig: Rig) -> None:
     rig.wire.sockets.by_name["shell"].poll(DEADLINE_S * 1000)
     while rig.requests.qsize() < 300:
         rig.wire.receive_all()
+
+
+# -- in, by the thread that handles it ---------------------------------------------------------------------------------
+
+here = pytest.mark.skipif(not reception.possible(), reason="EPOLLEXCLUSIVE is Linux's")
+
+
+def send_while_asleep(running: Rig, *messages: str) -> threading.Thread:
+    """Send from another thread once this one sleeps."""
+    sleeper, client = threading.current_thread(), running.client("shell")
+
+    def send() -> None:
+        wait_until_asleep(sleeper)
+        for msg_type in messages:
+            client.send_multipart(running.codec.encode(msg_type, {}))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+@here
+def test_who_waits_at_the_reception_receives_in_the_place_of_the_wire(running: Rig) -> None:
+    taken: list[tuple[int, str]] = []
+
+    def accept(message: Message) -> bool:
+        taken.append((threading.get_ident(), message.msg_type))
+        return True
+
+    desk = running.wire.reception(accept)
+    for number in range(20):
+        sender = send_while_asleep(running, f"r{number}")
+        assert desk.sleep(NO_SELECTOR)
+        sender.join(DEADLINE_S)
+    assert taken == [(threading.get_ident(), f"r{number}") for number in range(20)]
+    assert running.requests.empty()
+    desk.close()
+
+
+@here
+def test_what_is_for_others_is_the_wires_and_stays_in_order(running: Rig) -> None:
+    def accept(message: Message) -> bool:
+        return message.msg_type == "mine"
+
+    desk = running.wire.reception(accept)
+    names = [f"r{number}" for number in range(200)]
+    sender = send_while_asleep(running, *names, "last")
+    told = threading.Thread(target=lambda: (sender.join(), desk.wake()))
+    told.start()
+    assert desk.sleep(NO_SELECTOR)
+    told.join(DEADLINE_S)
+    assert [running.requests.get(timeout=DEADLINE_S).msg_type for _ in range(201)] == [*names, "last"]
+    desk.close()
+
+
+@here
+def test_while_nobody_waits_at_the_reception_the_wire_receives(running: Rig) -> None:
+    desk = running.wire.reception(lambda message: True)
+    client = running.client("shell")
+    for number in range(20):
+        client.send_multipart(running.codec.encode(f"r{number}", {}))
+        assert running.requests.get(timeout=DEADLINE_S).msg_type == f"r{number}"
+    desk.close()
+
+
+@here
+def test_a_malformed_message_at_the_reception_is_dropped_and_logged(running: Rig, log: Any) -> None:
+    desk = running.wire.reception(lambda message: True)
+    sleeper, client = threading.current_thread(), running.client("shell")
+    told: list[str] = []
+
+    def send() -> None:
+        wait_until_asleep(sleeper)
+        client.send(b"garbage")
+        while not told:
+            told.extend(log.lines().splitlines())
+        desk.wake()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert desk.sleep(NO_SELECTOR)
+    sender.join(DEADLINE_S)
+    assert "dropped a message on shell: no delimiter" in told[0]
+    desk.close()
+
+
+@here
+def test_the_reception_of_a_wire_that_has_stopped_gives_nothing(rig: Rig) -> None:
+    rig.wire.start()
+    desk = rig.wire.reception(lambda message: True)
+    rig.wire.stop(DEADLINE_S)
+    assert not rig.wire.receive_here(lambda message: True)
+    desk.close()
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
