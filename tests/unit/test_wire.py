@@ -75,9 +75,17 @@ def test_receive_all_takes_what_has_reached_the_shell(rig: Rig) -> None:
 here = pytest.mark.skipif(not reception.possible(), reason="EPOLLEXCLUSIVE is Linux's")
 
 
-def send_while_asleep(running: Rig, *messages: str) -> threading.Thread:
+def connected(running: Rig) -> Any:
+    """Return a client that has reached the wire: connecting is news at the socket, too."""
+    client = running.client("shell")
+    client.send_multipart(running.codec.encode("connected", {}))
+    assert running.requests.get(timeout=DEADLINE_S).msg_type == "connected"
+    return client
+
+
+def send_while_asleep(running: Rig, client: Any, *messages: str) -> threading.Thread:
     """Send from another thread once this one sleeps."""
-    sleeper, client = threading.current_thread(), running.client("shell")
+    sleeper = threading.current_thread()
 
     def send() -> None:
         wait_until_asleep(sleeper)
@@ -97,9 +105,10 @@ def test_who_waits_at_the_reception_receives_in_the_place_of_the_wire(running: R
         taken.append((threading.get_ident(), message.msg_type))
         return True
 
+    client = connected(running)
     desk = running.wire.reception(accept)
     for number in range(20):
-        sender = send_while_asleep(running, f"r{number}")
+        sender = send_while_asleep(running, client, f"r{number}")
         assert desk.sleep(NO_SELECTOR)
         sender.join(DEADLINE_S)
     assert taken == [(threading.get_ident(), f"r{number}") for number in range(20)]
@@ -112,9 +121,10 @@ def test_what_is_for_others_is_the_wires_and_stays_in_order(running: Rig) -> Non
     def accept(message: Message) -> bool:
         return message.msg_type == "mine"
 
+    client = connected(running)
     desk = running.wire.reception(accept)
     names = [f"r{number}" for number in range(200)]
-    sender = send_while_asleep(running, *names, "last")
+    sender = send_while_asleep(running, client, *names, "last")
     told = threading.Thread(target=lambda: (sender.join(), desk.wake()))
     told.start()
     assert desk.sleep(NO_SELECTOR)
