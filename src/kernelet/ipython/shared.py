@@ -126,6 +126,17 @@ def load_magics_one_at_a_time(manager: MagicsManager) -> None:
     manager.load_lazy = load_lazy  # type: ignore[method-assign]  # the shell makes its manager by a fixed name
 
 
+def replace_namespace_magics(manager: MagicsManager) -> None:
+    """Put the magics of `namespace.py` in the place of IPython's."""
+    if hasattr(manager, "load_lazy"):
+        for name in ("who", "who_ls", "whos", "reset", "reset_selective"):
+            manager.register_lazy(name, "kernelet.ipython.namespace:SteadyNamespaceMagics", "line")
+    else:  # an IPython without lazy magics has imported its own by now
+        from .namespace import SteadyNamespaceMagics
+
+        manager.register(SteadyNamespaceMagics)
+
+
 class SteadyDisplayTrap(DisplayTrap):
     """Keeps sys.displayhook ours: put in place when a thread begins a cell, never taken away under another thread."""
 

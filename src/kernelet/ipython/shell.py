@@ -153,6 +153,13 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
             self.magics_manager.register_alias("cls", "clear")
 
     @property
+    def all_ns_refs(self) -> list[dict[str, Any]]:
+        """What `del_var` and `reset_selective` go through: the namespaces as they are now; deleting reaches them."""
+        from .namespace import Steady  # few kernels ask
+
+        return [Steady(namespace) for namespace in super().all_ns_refs]
+
+    @property
     def traceback(self) -> Any:
         """What the cell of the calling code has shown."""
         cell = CELL.get()

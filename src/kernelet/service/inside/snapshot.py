@@ -83,7 +83,7 @@ def _split(shell: Any) -> tuple[dict[str, Any], dict[str, str]]:
     hidden, missing = shell.user_ns_hidden, object()
     variables: dict[str, Any] = {}
     modules: dict[str, str] = {}
-    for name, value in shell.user_ns.items():
+    for name, value in list(shell.user_ns.items()):
         if not isinstance(name, str) or _IPYTHONS_OWN.fullmatch(name) or value is hidden.get(name, missing):
             continue
         if type(value).__name__ == "module" and value.__name__ in sys.modules:

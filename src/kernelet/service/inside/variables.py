@@ -11,7 +11,7 @@ def own_names(shell: Any) -> list[str]:
     # By identity, as %who does it: a user who rebinds a hidden name owns it from then on.
     return [
         name
-        for name, value in shell.user_ns.items()
+        for name, value in list(shell.user_ns.items())
         if isinstance(name, str) and not name.startswith("_") and value is not hidden.get(name, missing)
     ]
 
