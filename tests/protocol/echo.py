@@ -1,7 +1,7 @@
 """A kernel of the echo language: kernelet's wire, lanes and handlers with thirty lines where IPython would be.
 
 `python echo.py -f connection.json`. The environment says what a test needs: ECHO_PARKING=plain, or ECHO_LATE=1 for a
-language that is attached at SIGUSR1.
+language that is attached at SIGUSR1. The code `linger` is put away only once somebody has been greeted.
 """
 
 from __future__ import annotations
@@ -125,7 +125,17 @@ class EchoKernel(Kernel):
 
     def __init__(self, *arguments: Any) -> None:
         self.arrivals = Arrivals()
+        self.greeted = threading.Event()
         super().__init__(*arguments)
+
+    def _greet(self) -> None:
+        super()._greet()
+        self.greeted.set()
+
+    def after_reply(self, message: Message, reply: Content | None) -> None:
+        if b'"linger"' in bytes(message.content_raw):
+            self.greeted.wait()
+        super().after_reply(message, reply)
 
     def route(self, message: Message) -> None:
         if message.msg_type == "break_the_wire":

@@ -12,7 +12,7 @@ import zmq
 from protocol.echo import buffer
 from protocol.harness import NARROW, EchoProcess, assert_paired, connect_again, hear, meanwhile, text_of
 from rawkernel import RawClient
-from sandbox import Json, Sandbox
+from sandbox import Json, Sandbox, free_ports
 
 CHANNELS = pytest.mark.parametrize("channel", ["shell", "control"])
 
@@ -137,6 +137,20 @@ def test_an_interrupt_before_the_language_is_there_harms_nothing() -> None:
         later = client.execute("count 3000000")  # long enough to be hit
         for request in (early, later):
             assert client.reply(request)["content"]["status"] == "ok"
+
+
+def test_who_subscribes_after_the_idle_of_a_cell_and_before_its_end_is_told_idle() -> None:
+    with EchoProcess(env={"ECHO_LATE": "1"}) as kernel:
+        deaf = kernel.client({**kernel.content, "iopub_port": free_ports(1)[0]})
+        kernel.process.send_signal(signal.SIGUSR1)
+        deaf.reply(deaf.execute("linger"))
+        client = kernel.client()
+        heard = [client.recv("iopub") for _ in range(4)]
+        states = [m["content"].get("execution_state") for m in heard]
+        assert states == [None, "starting", "busy", "idle"]
+        request = client.execute("hello")
+        client.reply(request)
+        assert [m["msg_type"] for m in hear(client, request)] == ["status", "execute_input", "stream", "status"]
 
 
 # -- heartbeat and interrupt

@@ -70,10 +70,14 @@ def handle(kernel: Kernel, lane: Lane, message: Message) -> None:
     if message.msg_type == "execute_request":
         measure = Measure(kernel.clock, request.controls.measure_memory)
     outer, lane.running = lane.running, request.parent
-    _wrap(kernel, message, request.parent, measure, lambda: _dispatch(kernel, request), request.deadline)
-    lane.running = outer
+    try:
+        _wrap(kernel, message, request.parent, measure, lambda: _dispatch(kernel, request), request.deadline)
+    finally:
+        lane.running = outer
     if outer is not None:  # a comm message in the middle of a cell: front ends took its idle for the kernel's
         kernel.publish_status("busy", outer)
+    elif lane is kernel.main:
+        kernel.greeting.concluded()
 
 
 def _request(lane: Lane, message: Message) -> Request:
@@ -121,6 +125,8 @@ def _finish(
     deadline: Deadline | None = None,
 ) -> None:
     metadata = reply_metadata(kernel.wire.codec.session, measure, reply, deadline)
+    if kernel.main is not None and parent is kernel.main.running:
+        kernel.greeting.concluding()
     conclude(kernel.wire, message, reply, parent, metadata)
     kernel.after_reply(message, reply)
 

@@ -32,6 +32,7 @@ from ..runtime.swallowed import repeat_swallowed
 from ..runtime.wire import Wire
 from . import handlers
 from .concurrency import Concurrent
+from .greeting import Greeting
 from .language import Language
 from .status import STATUS, State
 from .subshells import Subshells
@@ -94,7 +95,8 @@ class Kernel:
         self._finishing = threading.Lock()
         self._finished = threading.Event()
         self._pid = os.getpid()
-        self._told_starting = self._heard = False
+        self._heard = False
+        self.greeting = Greeting(lambda state: self.publish_status(state, NO_PARENT, lazy=False))
         self.insistence: Insistence | None = None
         # Called at the very end, whoever brings it about.
         self.last_of_all: list[Callable[[], None]] = []
@@ -115,7 +117,7 @@ class Kernel:
         return self._language
 
     def _open_wire(self, sockets: Sockets, codec: Codec) -> Wire:
-        return Wire(sockets, codec, self.route, self._tell_starting, self.log)
+        return Wire(sockets, codec, self.route, self._greet, self.log)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -206,17 +208,12 @@ class Kernel:
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def _tell_starting(self) -> None:
-        """Publish `starting` once: as soon as somebody listens. Wire thread.
+    def _greet(self) -> None:
+        """Tell who subscribes first what there is to know. Wire thread.
 
         A client may be heard before it hears us (its sockets connect one by one): then it is told the state as well.
         """
-        if self._told_starting:
-            return
-        self._told_starting = True
-        self.publish_status("starting", NO_PARENT, lazy=False)
-        if self._heard and self.main is not None:
-            self.publish_status("idle" if self.main.running is None else "busy", NO_PARENT, lazy=False)
+        self.greeting.greet(self.main if self._heard else None)
 
     def route(self, message: Message) -> None:
         """Give a message to the lane that handles it. Wire thread."""
