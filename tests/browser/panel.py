@@ -9,6 +9,17 @@ from pathlib import Path
 from lab import DEADLINE_MS, NotebookPage
 from playwright.sync_api import Locator, Page, expect
 
+# Counts the breakpoints that JupyterLab sends to the kernel; its socket's frames are text or binary.
+COUNT_SENT = """() => {
+    const send = WebSocket.prototype.send;
+    window.breakpointsSent = 0;
+    WebSocket.prototype.send = function (data) {
+        const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+        send.call(this, data);
+        if (text.includes('"setBreakpoints"')) window.breakpointsSent += 1;
+    };
+}"""
+
 
 class DebugPanel:
     """The debugger beside a notebook."""
@@ -35,9 +46,15 @@ class DebugPanel:
         expect(self.sources.first).to_be_visible()
 
     def write(self, code: str, line: int) -> Locator:
-        """Type code into the last cell and click into the gutter beside a line; the cell."""
+        """Type code into the last cell and click into the gutter beside a line; the cell.
+
+        A second after the last key JupyterLab sends the breakpoints that it has drawn by then. A click whose
+        breakpoint is still on its way to the kernel is undone by that: so click afterwards.
+        """
         cell = self.notebook.cells.nth(self.notebook.cells.count() - 1)
+        self.page.evaluate(COUNT_SENT)
         cell.locator(".cm-content").fill(code)
+        self.page.wait_for_function("window.breakpointsSent > 0")
         self.toggle(cell, line)
         expect(self.breakpoints).to_have_count(1)
         return cell
