@@ -141,11 +141,19 @@ def in_c():
     libc.read(reader, ctypes.create_string_buffer(1), 1)
 in_c()
 """
+# Returns once main waits in that read: between its print and there, a signal is handled.
+MAIN_READS = """
+import threading
+syscall = f'/proc/self/task/{threading.main_thread().native_id}/syscall'
+while open(syscall).read().split()[1:2] != [hex(reader)]:
+    pass
+"""
 
 
 def test_the_third_press_tells_while_main_is_in_c(kernel: Frontend, subshell: str) -> None:
     """No signal handler runs then: the wire does it. And it has reached the subshells before."""
     main = begin(kernel, IN_C)
+    assert kernel.execute(MAIN_READS, subshell_id=subshell).status == "ok"
     side = begin(kernel, "print('on', flush=True)\nwhile True: pass", subshell_id=subshell)
     kernel.signal()
     assert kernel.result(side).ename == "KeyboardInterrupt"
