@@ -176,6 +176,7 @@ def whole_kernel(start_file: Start, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAVED", str(path.with_suffix(".saved")))
         kernel = start_file(path)
+        kernel.execute("a cell")  # `start` has run by then
         kernel.leftovers()  # "started", which belongs to no cell
         yield kernel
         kernel.shutdown()

@@ -385,12 +385,17 @@ def test_a_subscriber_that_stalls_costs_the_others_nothing(
     monkeypatch.setattr(kernelet.runtime.sending, "STALL_S", 0.05)
     reading = running.subscriber(rcvhwm=0)
     stalled(running, log, reading)
-    publisher = threading.Thread(
-        target=lambda: [running.wire.publish("n", {"n": n, "fill": "x" * 20_000}, CELL) for n in range(2000)]
-    )
+
+    def publish() -> None:
+        for n in range(2000):
+            running.wire.publish("n", {"n": n, "fill": "x" * 20_000}, CELL)
+        running.wire.publish("last", {}, CELL)
+
+    publisher = threading.Thread(target=publish)
     publisher.start()
     got = []
-    while reading.poll(2000):  # what did not come by then was lost
+    msg_type = ""
+    while msg_type != "last":
         msg_type, content, _ = running.received(reading)
         if msg_type == "n":
             got.append(content["n"])
