@@ -1,10 +1,15 @@
-"""Execution counts: every cell its own, whatever runs inside of it."""
+"""What one shell has for many threads: every cell its own number, every compilation its own flags."""
 
 from __future__ import annotations
 
+import ast
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-from kernelet.ipython.shared import CellNumbers
+import pytest
+
+from kernelet.ipython.shared import CellNumbers, FlagsByThread
 
 
 def run(numbers: CellNumbers, counted: bool = True) -> int:
@@ -56,3 +61,44 @@ def test_threads_see_their_own_cell() -> None:
     thread.start()
     thread.join()
     assert (numbers.current, seen) == (1, [2, 3])
+
+
+AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+
+@pytest.fixture
+def other() -> Iterator[Callable[[Callable[[], object]], object]]:
+    """Calls a function in another thread, always the same."""
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda call: pool.submit(call).result()
+
+
+def test_await_compiles_whatever_another_thread_compiles_meanwhile(
+    other: Callable[[Callable[[], object]], object],
+) -> None:
+    compiler = FlagsByThread()
+    its, own = compiler.extra_flags(AWAIT), compiler.extra_flags(AWAIT)
+    other(its.__enter__)
+    with own:
+        other(lambda: its.__exit__(None, None, None))
+        assert compiler("await x", "cell", "exec")
+    with pytest.raises(SyntaxError):
+        compiler("await x", "cell", "exec")
+
+
+def test_another_thread_does_not_inherit_extra_flags(other: Callable[[Callable[[], object]], object]) -> None:
+    compiler = FlagsByThread()
+    with compiler.extra_flags(AWAIT), pytest.raises(SyntaxError):
+        other(lambda: compiler("await x", "cell", "exec"))
+
+
+def test_flags_of_future_are_for_all_and_stay(other: Callable[[Callable[[], object]], object]) -> None:
+    compiler = FlagsByThread()
+    before = compiler.flags
+    with compiler.extra_flags(AWAIT), compiler.extra_flags(AWAIT):
+        compiler("from __future__ import annotations", "cell", "exec")
+        assert compiler.flags & AWAIT
+    assert compiler.flags == before | annotations.compiler_flag
+    assert other(lambda: compiler.flags) == compiler.flags
+    compiler.reset_compiler_flags()
+    assert not compiler.flags & annotations.compiler_flag

@@ -11,7 +11,7 @@ import struct
 import tempfile
 from typing import Any
 
-from IPython.core.compilerop import CachingCompiler
+from .shared import FlagsByThread
 
 SEED = 0xC70F6907
 _MULTIPLIER = 0x5BD1E995
@@ -44,7 +44,7 @@ def file_name(code: str) -> str:
     return given if given is not None else f"{directory()}{os.sep}{murmur2(code.encode('utf-8', 'replace'))}.py"
 
 
-class CellCompiler(CachingCompiler):
+class CellCompiler(FlagsByThread):
     """IPython's compiler, with our file names."""
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Literal, Self
 
 from IPython.core.builtin_trap import BuiltinTrap
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.display_trap import DisplayTrap
 from IPython.core.magic import MagicsManager
 from IPython.core.payload import PayloadManager
@@ -86,6 +88,40 @@ class CellNumbers:
                 self._next = value + here.counted
             here.number = value
         here.shown = value
+
+
+class FlagsByThread(CachingCompiler):
+    """A compiler whose flags for a while (top-level await) are the calling thread's; those of __future__ are for all.
+
+    IPython turns them on and off around each statement, for all: `await` was a SyntaxError while another cell compiled.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+        super().__init__()
+
+    @property
+    def flags(self) -> int:
+        """What the calling thread compiles with."""
+        return self._for_all | self._extra
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        self._for_all = value & ~self._extra
+
+    @property
+    def _extra(self) -> int:
+        extra: int = getattr(self._thread, "extra", 0)
+        return extra
+
+    @contextmanager
+    def extra_flags(self, flags: int) -> Iterator[None]:
+        outer = self._extra
+        self._thread.extra = outer | (flags & ~self.flags)
+        try:
+            yield
+        finally:
+            self._thread.extra = outer
 
 
 class PayloadsByThread(PayloadManager):
