@@ -340,3 +340,28 @@ def test_hook_registered_with_ipython_is_known(fresh_kernel: Frontend) -> None:
     assert result.status == "ok", result.content
     assert value(fresh_kernel, "await asyncio.sleep(0.01)\nlen(turns) > 0") == "True"
     fresh_kernel.execute("%gui")
+
+
+# Toolkits that are not here: IPython's input hook for each, and a stand-in for what it would import.
+STAND_IN = """
+    import asyncio, sys, types
+    hook = types.ModuleType('IPython.terminal.pt_inputhooks.{hook}')
+    def inputhook(context):
+        turns.append(context.fileno())
+        while not context.input_is_ready(): pass
+    hook.inputhook = inputhook
+    sys.modules.update({{hook.__name__: hook, 'wx': types.SimpleNamespace(GetApp=lambda: 'an app')}})
+    turns = []
+    """
+
+
+@pytest.mark.parametrize(
+    ("gui", "hook"),
+    [("wx", "wx"), ("gtk", "gtk3"), ("gtk3", "gtk3"), ("gtk4", "gtk4"), ("osx", "osx"), ("macosx", "osx")],
+)
+def test_hook_of_each_toolkit_runs_while_a_cell_awaits(fresh_kernel: Frontend, gui: str, hook: str) -> None:
+    fresh_kernel.execute(textwrap.dedent(STAND_IN.format(hook=hook)))
+    assert fresh_kernel.execute(f"%gui {gui}").status == "ok"
+    assert value(fresh_kernel, "while not turns: await asyncio.sleep(0.001)\nmin(turns) >= 0") == "True"
+    assert fresh_kernel.execute("%gui").status == "ok"
+    assert value(fresh_kernel, "get_ipython().kernel.eventloop is None") == "True"
