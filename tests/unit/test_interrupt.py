@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import kernelet.runtime.interrupt
 from kernelet.runtime.frames import interruptible
 from kernelet.runtime.interrupt import Interrupts
 
@@ -262,6 +265,112 @@ def test_an_interrupt_that_was_asked_for_and_never_came_spares_nobody_later(inte
     other.begin_request()
     interrupt()
     assert cancelled == [True]
+
+
+class Lane:
+    """The thread of a subshell, which does one thing after the other, as the test says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.interrupts = Interrupts()
+        # What is to be done a moment later, which the test does in its own time.
+        self.later: list[Callable[[], object]] = []
+        start = SimpleNamespace(start_new_thread=lambda call, args: self.later.append(lambda: call(*args)))
+        monkeypatch.setattr(kernelet.runtime.interrupt, "_thread", start)
+        self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self.do(lambda: self.interrupts.run_user_code(int))
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def do(self, job: Callable[[], object]) -> None:
+        """Do something, to its end."""
+        done = threading.Event()
+        self._jobs.put(lambda: (job(), done.set()))
+        assert done.wait(DEADLINE_S)
+
+    def interrupt_in(self, function: str, module: str = "kernelet.runtime.outlet") -> None:
+        """Interrupt it while it sends, in a function of ours with that name."""
+        there, leave = threading.Event(), threading.Event()
+        ours = in_module(module, f"def {function}(there, leave): there(), leave()\ncall = {function}")
+        self._jobs.put(lambda: ours(there.set, leave.wait))
+        assert there.wait(DEADLINE_S)
+        self.interrupts.interrupt_from_outside()
+        leave.set()
+        self.do(int)
+
+    def cell(self, meanwhile: Callable[[], object]) -> bool:
+        """Run a cell that ends after `meanwhile`, which this thread calls; whether it was interrupted."""
+        began, over, raised = threading.Event(), threading.Event(), []
+
+        def busy() -> None:
+            began.set()
+            while not over.is_set():
+                pass
+
+        def run() -> None:
+            self.interrupts.begin_request()
+            raised.append(raised_in_user_code(self.interrupts, busy))
+            self.interrupts.end_request()
+
+        self._jobs.put(run)
+        assert began.wait(DEADLINE_S)
+        meanwhile()
+        over.set()
+        self.do(int)
+        return raised == [True]
+
+    def look_again(self) -> None:
+        for call in self.later:
+            call()
+        self.later.clear()
+
+    def close(self) -> None:
+        self._jobs.put(None)
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+    lane = Lane(monkeypatch)
+    yield lane
+    lane.close()
+
+
+def test_an_interrupt_of_a_subshell_that_says_its_last_words_does_not_wait_for_its_next_cell(lane: Lane) -> None:
+    lane.interrupt_in("conclude")
+    assert not lane.cell(lane.look_again)
+
+
+def test_an_interrupt_of_a_subshell_that_says_its_first_words_is_for_that_cell(lane: Lane) -> None:
+    lane.interrupt_in("publish")
+    assert lane.cell(lane.look_again)
+
+
+def test_an_interrupt_of_a_subshell_that_says_its_first_words_is_not_for_the_cell_behind_that(lane: Lane) -> None:
+    lane.interrupt_in("publish")
+    assert not lane.cell(int)
+    assert not lane.cell(lane.look_again)
+
+
+def test_an_interrupt_that_waits_for_locked_code_is_raised_once(lane: Lane) -> None:
+    """By the thread itself as it leaves that code, or by who looks again: not by both."""
+    raised = []
+
+    def cell() -> None:
+        for _ in range(2):
+            try:
+                lane.interrupts.take_due()
+            except KeyboardInterrupt:
+                raised.append("here")
+
+    lane.interrupts.due = True
+    lane.do(lambda: lane.interrupts.run_user_code(cell))
+    assert raised == ["here"]
+    assert not lane.interrupts.due
 
 
 def test_another_thread_that_runs_no_cell_is_left_alone(interrupts: Interrupts) -> None:

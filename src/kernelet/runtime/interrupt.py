@@ -120,8 +120,10 @@ class Interrupts:
         self._thread: int | None = None
         self._raised_from_outside = False
         self.began = 0.0
-        # An interrupt waits until locked code is left.
+        self._requests_begun = 0
+        # An interrupt waits until locked code is left. Who takes it raises it: this thread, or another a moment later.
         self.due = False
+        self._taking_due = threading.Lock()
 
     def install(self) -> None:
         """Take SIGINT; again after every cell, in case user code took it. Does nothing outside the main thread."""
@@ -145,6 +147,7 @@ class Interrupts:
         """From here to `end_request`, an interrupt outside user code is remembered for the user code to come."""
         self._pending = False
         self.began = time.monotonic()
+        self._requests_begun += 1
         self._handling = True
         self.presses.begin()
 
@@ -179,7 +182,7 @@ class Interrupts:
         frame = self._frame()
         if Interrupts.held is not None and Interrupts.held(self._thread, frame):
             return
-        if is_shielded(frame):
+        if is_to_be_finished(frame, self._busy()):
             self._wait_until_unshielded()
         elif self.cancel is not None and self._loop_sleeps(frame):
             self.cancel()
@@ -198,7 +201,8 @@ class Interrupts:
         frame = self._frame()
         if is_shielded(frame) or not self._may_raise(frame):
             raise_in_thread(self._thread, None)
-            self._wait_until_unshielded()
+            if is_to_be_finished(frame, self._busy()) or self._handling or self.idle:
+                self._wait_until_unshielded()
         elif self.wake is not None:
             self.wake()
         elif self._loop_sleeps(frame):
@@ -206,25 +210,35 @@ class Interrupts:
 
     def _wait_until_unshielded(self) -> None:
         self.due = self._user
-        _thread.start_new_thread(self._interrupt_again, (self._user,))
+        # The first words on a request are said before it begins; an interrupt then is for it, and not for the next.
+        coming = not (self._user or self._handling or self.idle)
+        _thread.start_new_thread(self._interrupt_again, (self._user, self._requests_begun + coming))
 
-    def _interrupt_again(self, was_due: bool) -> None:
+    def _interrupt_again(self, was_due: bool, last_request: int) -> None:
         time.sleep(_TRY_AGAIN_S)
-        if self.due or not was_due:  # else it has been raised, or the user code is over
-            self.due = False
+        if self._requests_begun > last_request:
+            return
+        if self._take_due() or not was_due:  # else it has been raised, or the user code is over
             self.interrupt_from_outside()
 
     def take_due(self) -> None:
         """Raise the interrupt that is due. That thread, in user code."""
-        self.due = False
-        if self._user:
+        if self._take_due() and self._user:
             raise KeyboardInterrupt
+
+    def _take_due(self) -> bool:
+        with self._taking_due:
+            due, self.due = self.due, False
+        return due
 
     def _frame(self) -> FrameType | None:
         return None if self._thread is None else sys._current_frames().get(self._thread)
 
     def _loop_sleeps(self, frame: FrameType | None) -> bool:
         return is_machinery(frame) and (is_ours(frame) or not self.in_task())
+
+    def _busy(self) -> bool:
+        return self._user or self._handling or self.cancel is not None
 
     def _may_raise(self, frame: FrameType | None) -> bool:
         return self._user or self.cancel is not None or (self.idle and not self._loop_sleeps(frame))
@@ -268,7 +282,7 @@ class Interrupts:
 
     def _decide(self, frame: FrameType | None) -> bool:
         """Do what a press asks for; whether KeyboardInterrupt is to be raised. In the handler."""
-        busy = self._user or self._handling or self.cancel is not None or bool(self.others)
+        busy = self._busy() or bool(self.others)
         if self.forking or is_to_be_finished(frame, busy) or (self._user and self._fragile.found(frame)):
             if not self.presses.hold():
                 # Not from here: it would call this handler again, inside itself, before that code moves on.
