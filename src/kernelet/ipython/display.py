@@ -15,7 +15,7 @@ from traitlets import HasTraits, default
 
 from ..runtime.host import Host
 from .hooks import Hooked, Hooks, Parented
-from .shared import CELL
+from .shared import CELL, captured
 from .streams import flush_foreign_streams
 
 
@@ -43,6 +43,11 @@ class _Publishing(Parented, Hooked, HasTraits):
     def hooks(self) -> Hooks:
         return self._hooks
 
+    def _taker(self, part: str) -> Any:
+        """Return what takes this in the place of the wire, where the calling cell captures; else None."""
+        shell = self.shell
+        return captured(shell, part) if shell is not None and shell.captures else None
+
 
 class ZMQDisplayPublisher(_Publishing, DisplayPublisher):
     """Publishes display_data, update_display_data and clear_output."""
@@ -65,12 +70,20 @@ class ZMQDisplayPublisher(_Publishing, DisplayPublisher):
         **kwargs: Any,
     ) -> None:
         """Publish a mime bundle. Raises TypeError when something in it has no JSON form."""
+        taker = self._taker("publisher")
+        if taker is not None:
+            taker.publish(data, metadata, transient=transient, update=update)
+            return
         content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
         self._publish("update_display_data" if update else "display_data", content)
 
     def clear_output(self, wait: bool = False) -> None:
         """Clear the output of the current cell; with `wait`, when the next output comes."""
-        self._publish("clear_output", {"wait": bool(wait)})
+        taker = self._taker("publisher")
+        if taker is not None:
+            taker.clear_output(wait)
+        else:
+            self._publish("clear_output", {"wait": bool(wait)})
 
     def _publish(self, msg_type: str, content: dict[str, Any]) -> None:
         if self._hooks.functions:
@@ -98,6 +111,13 @@ class ZMQShellDisplayHook(_Publishing, DisplayHook):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._thread = _Result()
         super().__init__(*args, **kwargs)
+
+    def __call__(self, result: Any = None) -> None:
+        taker = self._taker("hook")
+        if taker is not None:
+            taker(result)
+        else:
+            super().__call__(result)
 
     @property
     def _result(self) -> Any:

@@ -17,7 +17,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from ..runtime.lane import SUBSHELL_THREAD
-from .shared import load_magics_one_at_a_time, replace_namespace_magics
+from .shared import load_magics_one_at_a_time, replace_magics
 
 if TYPE_CHECKING:
     from .shell import ZMQInteractiveShell
@@ -35,7 +35,7 @@ class KernelMagics(Magics):
         self._edited = ["", ""]
         if shell is not None and shell.magics_manager is not None:
             load_magics_one_at_a_time(shell.magics_manager)
-            replace_namespace_magics(shell.magics_manager)
+            replace_magics(shell.magics_manager)
 
     @line_magic
     def edit(self, parameter_s: str = "", last_call: list[str] | None = None) -> None:

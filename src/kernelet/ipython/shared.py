@@ -162,15 +162,27 @@ def load_magics_one_at_a_time(manager: MagicsManager) -> None:
     manager.load_lazy = load_lazy  # type: ignore[method-assign]  # the shell makes its manager by a fixed name
 
 
-def replace_namespace_magics(manager: MagicsManager) -> None:
-    """Put the magics of `namespace.py` in the place of IPython's."""
+def replace_magics(manager: MagicsManager) -> None:
+    """Put the magics of `namespace.py` and `capturing.py` in the place of IPython's."""
     if hasattr(manager, "load_lazy"):
         for name in ("who", "who_ls", "whos", "reset", "reset_selective"):
             manager.register_lazy(name, "kernelet.ipython.namespace:SteadyNamespaceMagics", "line")
+        manager.register_lazy("capture", "kernelet.ipython.capturing:CaptureMagics", "cell")
     else:  # an IPython without lazy magics has imported its own by now
+        from .capturing import CaptureMagics
         from .namespace import SteadyNamespaceMagics
 
-        manager.register(SteadyNamespaceMagics)
+        manager.register(SteadyNamespaceMagics, CaptureMagics)
+
+
+def captured(shell: Any, part: str) -> Any:
+    """Return the stream (`stdout`, `stderr`), `publisher` or `hook` that takes what the calling code says, or None."""
+    parent = shell.host.attribution.current()
+    for capture in reversed(shell.captures):
+        taker = getattr(capture, part) if capture.parent is parent else None
+        if taker is not None:
+            return taker
+    return None
 
 
 class SteadyDisplayTrap(DisplayTrap):

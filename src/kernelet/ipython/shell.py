@@ -97,6 +97,10 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
         self._traceback_of_thread = _Traceback()
         self.numbers = CellNumbers()
         self._showing = threading.RLock()
+        # The cells that capture what they say (`capturing.py`), and what sys.stdout and sys.stderr were before.
+        self.captures: tuple[Any, ...] = ()
+        self.undivided: tuple[Any, Any] = (None, None)
+        self.capturing = threading.Lock()
         super().__init__(*args, **kwargs)
         self._plain_cells = PlainCells(self)
         # Top-level await runs on the kernel's own loop, so that tasks live on between cells.
