@@ -87,7 +87,7 @@ class Session:
 
     def sign(self, parts: Iterable[Buffer]) -> bytes:
         """Return the signature of the four JSON frames of a message."""
-        return self.host.wire.codec.sign(parts)
+        return self.host.wire.codec.sign(list(parts))
 
     def serialize(self, msg: dict[str, Any], ident: bytes | Sequence[bytes] | None = None) -> list[Any]:
         """Return the frames of a message, without its buffers. Raises TypeError for content that is no JSON."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from .message import PROTOCOL_VERSION, Buffer, Channel, Content, Message
+from .quoting import Quote, dumps_with_long_texts, holds_long_text, quote_short
 from .signing import Signer
 
 DELIMITER = b"<IDS|MSG>"
@@ -78,14 +79,14 @@ _SAYS_ITSELF = frozenset({"datetime", "uuid", "ipaddress"})
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default).encode
 
 
-def _quick_encoder() -> Callable[[Any], str]:
+def _quick_encoder(quote: Quote = quote_short) -> Callable[[Any], str]:
     """Return what `_encode` is, made once for all values rather than once for each; less what tells of a circle.
 
     It is json's own encoder in C, by a private name: where that is missing, or another, `_encode` does.
     """
     try:
-        make, quoted = json.encoder.c_make_encoder, json.encoder.encode_basestring  # type: ignore[attr-defined]  # private
-        chunks = make(None, _default, quoted, None, ":", ",", False, False, False)
+        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]  # private
+        chunks = make(None, _default, quote, None, ":", ",", False, False, False)
         if "".join(chunks({"\xe9": [1, 2.5, None]}, 0)) == '{"\xe9":[1,2.5,null]}':
             return lambda value: "".join(chunks(value, 0))
     except (AttributeError, TypeError):
@@ -138,6 +139,8 @@ def dumps(value: Any) -> bytes:
     Raises TypeError when something in it has no JSON form, ValueError when it contains itself.
     """
     try:
+        if type(value) is dict and holds_long_text(value):
+            return dumps_with_long_texts(value, _quick_encoder)
         return _encode_quickly(value).encode()
     except (
         ValueError,
@@ -204,7 +207,7 @@ class Codec:
             raise ValueError(f"signature_scheme {scheme!r} is not of the form hmac-<hash>")
         self._signer = Signer(key, digest) if key else None
 
-    def sign(self, parts: Iterable[Buffer]) -> bytes:
+    def sign(self, parts: Sequence[Buffer]) -> bytes:
         """Return the hex signature over the four JSON frames, or b"" without a key."""
         return b"" if self._signer is None else self._signer.sign(parts)
 
