@@ -32,7 +32,7 @@ STALLED_PATIENCE_S = 0.002
 REPLIES_WAIT_S = 0.2
 # How long a question may wait for its client to connect stdin, and how often that is looked at.
 STDIN_CONNECTS_WITHIN_S, STDIN_LOOK_S = 30.0, 0.02
-_COPY_BELOW = 1 << 16
+_COPY_BELOW = 1 << 18
 _SEND_AT_MOST = 256
 # pyzmq's own methods, without the wrapper around each that looks for options of other kinds of sockets.
 raw_socket: Any = zmq.backend.Socket
