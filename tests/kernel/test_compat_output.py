@@ -149,6 +149,22 @@ copy.getvalue()
     assert kernel.execute("own.fileno()").ename == "UnsupportedOperation"
 
 
+def test_an_echo_that_is_set_later_gets_what_is_written_from_then_on(kernel: Frontend) -> None:
+    code = """
+import io, sys
+copy = io.StringIO()
+print("before")
+sys.stdout.echo = copy
+print("during"); print("still")
+sys.stdout.echo = None
+print("after")
+copy.getvalue(), sys.stdout.echo
+"""
+    result = kernel.execute(code)
+    assert result.stdout == "before\nduring\nstill\nafter\n"
+    assert result.result == {"text/plain": r"('during\nstill\n', None)"}
+
+
 def test_stream_as_a_childs_stderr(kernel: Frontend) -> None:
     """subprocess asks for fileno(); mcp's client does this at each start."""
     result = kernel.execute(

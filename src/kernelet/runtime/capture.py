@@ -53,10 +53,12 @@ class Capture:
     def __init__(self) -> None:
         self._streams = [_Stream(name, fd) for name, fd in _NAMES]
         self._lock = threading.Lock()
-        self._draining: int | None = None  # the thread that holds the lock
+        self.draining: int | None = None  # the thread that holds the lock, while what it has read is not yet queued
         self._wire: Wire | None = None
         # Not select.poll: it refuses to be used by two threads at once.
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        # Called with (0, 1) it tells whether something has been written: one system call. Each print asks it.
+        self.written: Callable[[int, int], object] = self._epoll.poll if self._epoll else lambda timeout, most: True
         self._attribution: Attribution | None = None
         self._others: list[Callable[[], None]] = []
 
@@ -100,24 +102,24 @@ class Capture:
 
     def drain_if_written(self) -> None:
         """Queue what has been written, if anything: one system call where there is nothing. Any thread."""
-        # First the pipes, then the lock: what was read a moment ago, and is not yet queued, has been read under it.
-        if self._epoll is None or self._epoll.poll(0) or self._lock.locked():
+        # First the pipes, then who reads them: what was read a moment ago, and is not yet queued, has been read by him.
+        if self.written(0, 1) or self.draining:
             self.drain()
 
     def drain(self) -> None:
         """Queue what has been written to the descriptors, as output of the newest cell. Any thread."""
         here = threading.get_ident()
-        if self._wire is None or self._attribution is None or self._draining == here:  # a __del__ prints, in the middle
+        if self._wire is None or self._attribution is None or self.draining == here:  # a __del__ prints, in the middle
             return
         with self._lock:
-            self._draining = here
+            self.draining = here
             try:
                 for stream in list(self._streams):
                     self._drain_one(stream, self._wire, self._attribution)
                 for drain in self._others:
                     drain()
             finally:
-                self._draining = None
+                self.draining = None
 
     def _drain_one(self, stream: _Stream, wire: Wire, attribution: Attribution) -> None:
         if stream.spool is None:
@@ -148,5 +150,5 @@ class Capture:
 
     def forget(self) -> None:
         """In a forked child: the parent reads the pipes."""
-        self._lock, self._draining = threading.Lock(), None
+        self._lock, self.draining = threading.Lock(), None
         self._wire = None
