@@ -92,7 +92,7 @@ class ZMQDisplayPublisher(_Publishing, DisplayPublisher):
                 return
             content = changed
         if self.host.capture is not None:
-            self.host.capture.drain()
+            self.host.capture.drain_if_written()
         self.host.wire.publish(msg_type, content, self.host.attribution.current(), lazy=True)
 
 
@@ -168,7 +168,7 @@ class ZMQShellDisplayHook(_Publishing, DisplayHook):
         if content and content["data"]:
             flush_foreign_streams()
             if self.host.capture is not None:
-                self.host.capture.drain()
+                self.host.capture.drain_if_written()
             if self._hooks.functions:
                 changed = self.through_hooks("execute_result", content)
                 if changed is None:
