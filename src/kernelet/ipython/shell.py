@@ -24,7 +24,7 @@ from ..runtime.attribution import PARENT
 from ..runtime.deadline import DEADLINE
 from ..runtime.host import Host
 from ..runtime.parking import ParkedLoop
-from . import inspector
+from . import inspector, plain_values
 from .cell_name import CellCompiler
 from .commands import Commands
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
@@ -134,6 +134,7 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
         self.displayhook = self.displayhook_class(parent=self, shell=self, cache_size=self.cache_size, host=self.host)
         self.configurables.append(self.displayhook)  # type: ignore[arg-type]  # any Configurable
         self.display_trap = SteadyDisplayTrap(hook=self.displayhook)
+        plain_values.install(self.display_formatter)
 
     def init_builtins(self) -> None:
         super().init_builtins()
