@@ -6,12 +6,15 @@ JupyterLab computes for itself from debugInfo (Murmur2, seed 0xC70F6907). `IPYKE
 
 from __future__ import annotations
 
+import linecache
 import os
 import struct
 import tempfile
 from typing import Any
 
 from .shared import FlagsByThread
+
+from .cell_source import CellSource
 
 SEED = 0xC70F6907
 _MULTIPLIER = 0x5BD1E995
@@ -46,6 +49,17 @@ def file_name(code: str) -> str:
 
 class CellCompiler(FlagsByThread):
     """IPython's compiler, with our file names."""
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
+        """Let tracebacks find a cell; return its file name. IPython's, but for what it puts into linecache."""
+        if raw_code is None:
+            raw_code = transformed_code
+        name = self.get_code_name(raw_code, transformed_code, number)
+        self._filename_map[name] = number
+        # The lines of both are the same; the history has the one of most cells already.
+        code = raw_code if transformed_code == raw_code + "\n" else transformed_code
+        linecache.cache[name] = CellSource(code, name)  # type: ignore[assignment]  # behaves as one
+        return name
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         return file_name(raw_code)

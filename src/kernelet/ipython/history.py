@@ -42,8 +42,9 @@ class HistoryByNumber(HistoryManager):
     def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
         """Keep the input of a cell: in In, for the database, and as _i, _ii, _iii and _i<n> of the user's."""
         source = source.rstrip("\n")
-        # One text in memory for both, as for most cells.
-        raw = source if source_raw is None or source_raw.rstrip("\n") == source else source_raw.rstrip("\n")
+        raw = source if source_raw is None else source_raw.rstrip("\n")
+        if raw == source:
+            source = raw  # one text in memory for both, as for most cells, and for linecache (`cell_name`)
         if self._exit_re.match(raw.strip()):  # IPython does not keep that somebody left
             return
         with self._order:
