@@ -142,6 +142,20 @@ class ZMQShellDisplayHook(_Publishing, DisplayHook):
     def exec_result(self, result: Any) -> None:
         self._result.execution = result
 
+    @staticmethod
+    def semicolon_at_end_of_expression(expression: str) -> bool:
+        """Whether the last token of a cell is a semicolon, which hides its value.
+
+        IPython reads all tokens of the cell to know. The line of the last one tells as well that it is none.
+        """
+        for line in reversed(expression.split("\n")):
+            if ";" in line:
+                return bool(DisplayHook.semicolon_at_end_of_expression(expression))
+            code = line.strip()
+            if code and not code.startswith("#"):
+                break
+        return False
+
     def compute_format_data(self, result: Any) -> Any:
         """Format a result. IPython shows what goes wrong in a repr and goes on: the cell has failed all the same."""
         shell: Any = self.shell
