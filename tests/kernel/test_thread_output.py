@@ -129,6 +129,35 @@ def test_a_policy_decides_for_threads_of_a_library(
     assert who_says(policies(policy), "worker = library.Worker()", "worker.say('said')") == cell
 
 
+def test_a_thread_of_a_library_moves_on_with_each_new_cell(auto: Frontend) -> None:
+    """However often it has written to the one before, and without anything said in between."""
+    auto.execute("worker = library.Worker()")
+    for n in range(5):
+        cell = auto.execute(f"for i in range(3): worker.say(f'{n} {{i}}')")
+        assert cell.stdout == f"{n} 0\n{n} 1\n{n} 2\n"
+
+
+def test_a_thread_that_sets_a_parent_between_two_prints_is_heard_at_once(auto: Frontend) -> None:
+    first = auto.send_execute("import sys\nearlier = sys.stdout.parent_header")
+    assert auto.result(first).status == "ok"
+    code = """
+        def say():
+            print("mine"); print("mine")
+            token = sys.stdout.set_thread_parent(earlier)
+            print("theirs"); print("theirs")
+            sys.stdout.reset_thread_parent(token)
+            print("mine")
+        thread = threading.Thread(target=say); thread.start(); thread.join()
+        """
+    second = auto.send_execute(code)
+    said: dict[str, str] = defaultdict(str)
+    while sum(map(len, said.values())) < len("mine\n" * 3 + "theirs\n" * 2):
+        message = auto.take("iopub", lambda m: m["msg_type"] == "stream")
+        said[message["parent_header"]["msg_id"]] += message["content"]["text"]
+    assert said == {first: "theirs\n" * 2, second: "mine\n" * 3}
+    assert auto.result(second).status == "ok"
+
+
 def test_a_policy_can_be_chosen_by_option_and_changed(start_kernel: Callable[..., Frontend]) -> None:
     if not KERNEL_NAME.startswith("kernelet"):
         pytest.skip("ipykernel has no policies")

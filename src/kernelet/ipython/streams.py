@@ -9,15 +9,21 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from ..protocol.message import Parent
 from ..protocol.outbox import SHORT_CHARS, Text
 from ..runtime.attribution import PARENT
 from .hooks import Hook, Hooked, Hooks, Parented
 from .session import Session
 from .sockets import IOPubThread
+
+
+class _Here(threading.local):
+    """What the calling thread is known to say belongs to."""
+
+    joined: Text | None = None
 
 
 class OutStream(io.TextIOBase, Parented, Hooked):
@@ -28,7 +34,7 @@ class OutStream(io.TextIOBase, Parented, Hooked):
 
     __module__ = "ipykernel.iostream"
     # What each write looks at. CPython finds any other attribute of an io object by its slow path, 50 ns each.
-    __slots__ = ("_capture", "_growing")
+    __slots__ = ("_capture", "_growing", "_here")
 
     flush_interval = 0.2
     flush_timeout = 10.0
@@ -71,6 +77,7 @@ class OutStream(io.TextIOBase, Parented, Hooked):
         # What the last write went into, as long as the next may join it with nothing but an append. None where
         # writing means more: an echo, hooks, a program outside, a forked child.
         self._growing: Text | None = None
+        self._here = _Here()
         self._partial = ""  # in a forked child: the line that has no end yet
         self._forked = False
         self._hooks = Hooks()
@@ -133,7 +140,7 @@ class OutStream(io.TextIOBase, Parented, Hooked):
             and type(text) is str
             and (size := len(text)) <= SHORT_CHARS
             and len(parts := growing.parts) < growing.limit
-            and (PARENT.get() is growing.parent or self._is_for(growing.parent))
+            and ((parent := PARENT.get()) is growing.parent or (parent is None and self._joins(growing)))
         ):
             # What C code or a child wrote since the last write comes first. Not between print's text and its end.
             if text != "\n" and (capture := self._capture) is not None and (capture.written(0, 1) or capture.draining):
@@ -166,9 +173,14 @@ class OutStream(io.TextIOBase, Parented, Hooked):
                 self._echo.write(text)
         return len(text)
 
-    def _is_for(self, parent: Parent) -> bool:
-        """Whether `parent` is whose output this is where no ContextVar says so: in a thread."""
-        return PARENT.get() is None and self.host.attribution.current() is parent
+    def _joins(self, growing: Text) -> bool:
+        """Whether a text is of whose output this is, where no ContextVar says so: in a thread."""
+        here = self._here
+        if here.joined is not growing or growing.closed:  # closed, a new cell may have begun
+            if self.host.attribution.current() is not growing.parent:
+                return False
+            here.joined = growing
+        return True
 
     def _writes_plainly(self) -> bool:
         """Whether a write means nothing more than that its text is queued."""
