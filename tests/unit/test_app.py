@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from IPython.core.application import BaseIPythonApplication
 
-from kernelet.ipython.app import IPKernelApp, split_unknown
+from kernelet.ipython.app import IPKernelApp, plain_options, split_unknown
 
 NAMES = {*IPKernelApp.aliases, *IPKernelApp.flags}
 
@@ -77,3 +77,49 @@ def test_an_unknown_option_among_known_ones_is_no_end() -> None:
     app = Parsed()
     app.parse_command_line(known)
     assert app.cli_config.Parsed.profile == "test"
+
+
+PLAIN = [
+    [],
+    ["--HistoryManager.hist_file=:memory:"],
+    ["--HistoryManager.enabled=False", "--HistoryManager.hist_file=a=b.sqlite"],
+    ["--IPKernelApp.replay_bytes=1000", "--ZMQInteractiveShell.autocall=1", "--ProfileDir.location=/a b"],
+    ["--IPKernelApp.log_level=DEBUG"],
+]
+
+
+@pytest.mark.parametrize("argv", PLAIN)
+def test_plain_options_are_what_the_parser_makes_of_them(argv: list[str]) -> None:
+    app = IPKernelApp()
+    plain = plain_options(argv, app.classes)
+    BaseIPythonApplication.parse_command_line(app, argv)
+    assert plain == app.cli_config
+    quick = IPKernelApp()
+    quick.parse_command_line(argv)
+    assert (quick.cli_config, quick.config, quick.argv, quick.extra_args) == (
+        app.cli_config,
+        app.config,
+        app.argv,
+        app.extra_args,
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--debug"],
+        ["--profile=test"],
+        ["file.py"],
+        ["--"],
+        ["--HistoryManager.hist_file", ":memory:"],
+        ["-HistoryManager.hist_file=:memory:"],
+        ["--HistoryManager.hist_file=a", "--HistoryManager.hist_file=b"],
+        ["--HistoryManager.no_such=1"],
+        ["--HistoryManager.hist_file.more=1"],
+        ["--InteractiveShell.autocall=1"],
+        ["--IPKernelApp.exec_lines=['1']"],
+        ["--IPKernelApp.replay_bytes=many"],
+    ],
+)
+def test_other_options_are_left_to_the_parser(argv: list[str]) -> None:
+    assert plain_options(argv, IPKernelApp().classes) is None

@@ -16,7 +16,7 @@ from IPython.core.history import HistoryManager
 from IPython.core.profiledir import ProfileDir
 from IPython.core.shellapp import InteractiveShellApp, shell_aliases, shell_flags
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Enum, Int, Unicode, default, observe
+from traitlets import Bool, Container, Dict, Enum, Int, TraitError, Unicode, default, observe
 from traitlets.config import Config
 
 from ..runtime.attribution import POLICIES, Attribution
@@ -93,14 +93,16 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         host.wire.recent.limit_bytes = self.replay_bytes
 
     def parse_command_line(self, argv: Any = None) -> None:
-        """Read the command line. An empty one, as most are, is not worth traitlets' parser, which asks every option."""
-        if argv is None or argv:
-            from IPython.core.completer import IPCompleter  # 5 ms, and most command lines are empty
+        """Read the command line. What most of them have is not worth traitlets' parser, which asks every option."""
+        plain = None if argv is None else plain_options(argv, self.classes)
+        if plain is None:
+            from IPython.core.completer import IPCompleter  # 5 ms, and most command lines are plain
 
             self.classes = [*self.classes, IPCompleter]
             super().parse_command_line(argv)
         else:
-            self.argv, self.extra_args, self.cli_config = [], [], Config()
+            self.argv, self.extra_args, self.cli_config = list(argv), [], plain
+            self.update_config(plain)
 
     @property
     def abs_connection_file(self) -> str:
@@ -152,6 +154,29 @@ def split_unknown(argv: Sequence[str], names: Collection[Any]) -> tuple[list[str
         else:
             unknown.append(argument)
     return known, unknown
+
+
+def plain_options(argv: Sequence[str], classes: Collection[type[Any]]) -> Config | None:
+    """Return the configuration that a command line gives by nothing but `--Class.trait=value`: as the parser would.
+
+    None for any other, which is the parser's: aliases, flags, a trait given twice, a list, a class that is not among
+    `classes`, a value that the trait refuses.
+    """
+    known = {one.__name__: one for one in classes}
+    config = Config()
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        owner, dot, trait_name = name.removeprefix("--").partition(".")
+        if not (equals and dot and name.startswith("--") and owner in known) or trait_name in config[owner]:
+            return None
+        trait = known[owner].class_traits(config=True).get(trait_name)
+        if trait is None or isinstance(trait, Container | Dict):
+            return None
+        try:
+            config[owner][trait_name] = trait.from_string(value)
+        except (TraitError, ValueError):
+            return None
+    return config
 
 
 def _defaults(connection_file: str, given: Any) -> Config:
