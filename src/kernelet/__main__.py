@@ -6,6 +6,11 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .runtime.spill import Pipe
 
 USAGE = """\
 usage: kernelet -f FILE [options]     run a kernel on the connection that FILE describes
@@ -72,8 +77,11 @@ def proxy() -> int:
     return run_command("proxy", sys.argv[1:])
 
 
-def run_kernel(argv: list[str]) -> int:
-    """Run a kernel to its end. Never returns once it ran: what user code left running must not hold the process."""
+def run_kernel(argv: list[str], pipes: Sequence[Pipe] = ()) -> int:
+    """Run a kernel to its end. Never returns once it ran: what user code left running must not hold the process.
+
+    `pipes`: those that a zygote made for it.
+    """
     # `python -m` puts the working directory first; IPython decides whether it belongs on the path.
     if sys.path and sys.path[0] == os.getcwd():
         del sys.path[0]
@@ -82,7 +90,7 @@ def run_kernel(argv: list[str]) -> int:
     gc.disable()  # nothing made during start-up is garbage; `process.run` enables it again
     from .kernel.process import run
 
-    status = run(argv)
+    status = run(argv, pipes)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

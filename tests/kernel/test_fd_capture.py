@@ -377,7 +377,7 @@ def helpers_of(pid: int) -> list[int]:
 @pytest.mark.better_than_ipykernel("it hangs for ever above 64 KiB")
 @pytest.mark.parametrize("end", ["shutdown", "kill"])
 def test_the_helper_that_takes_floods_ends_with_its_kernel(start_kernel: Callable[..., Frontend], end: str) -> None:
-    kernel = start_kernel()
+    kernel = start_kernel(kernel_name="kernelet")  # for a forked one its zygote does it
     assert helpers_of(kernel.pid) == []  # it costs nothing before it may be needed
     kernel.execute(FLOOD + "write(1, lines, 2 << 20);")
     (helper,) = helpers_of(kernel.pid)

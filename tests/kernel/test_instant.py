@@ -42,8 +42,9 @@ print(json.dumps({
     "nofile": resource.getrlimit(resource.RLIMIT_NOFILE), "tty": os.isatty(1), "executable": sys.executable,
     "python": sorted(n for n in os.environ if n.startswith("PYTHON")), "backend": os.environ["MPLBACKEND"],
     "columns": os.environ.get("COLUMNS"), "excepthook": sys.excepthook.__module__,
-    "hooks": sum(type(one).__name__ != "OnImport" for one in sys.meta_path),  # whose modules a zygote may have
-    "fds": sorted({kind_of(fd) for fd in os.listdir("/proc/self/fd")}),
+    # But for those whose modules a zygote may have, and what lies ready for them.
+    "hooks": sum(type(one).__name__ not in ("OnImport", "Alarm") for one in sys.meta_path),
+    "fds": sorted({kind_of(fd) for fd in os.listdir("/proc/self/fd")} - {"memfd"}),
 }, default=str))
 """
 KINDS = """
@@ -186,6 +187,47 @@ def test_a_folder_that_is_not_there_is_the_error_that_spawning_gives() -> None:
         with pytest.raises(FileNotFoundError) as error:
             KernelManager(kernel_name=name).start_kernel(cwd="/no/such/folder")
         assert error.value.filename == "/no/such/folder"
+
+
+FLOOD = """
+import ctypes
+write = ctypes.PyDLL(None).write  # it keeps the GIL
+lines = b"".join(b"%07d\\n" % n for n in range(1 << 20))  # 8 MiB
+print("before")
+write(1, lines, len(lines))
+write(2, lines, len(lines))
+print("after")
+"""
+LINES = "".join(f"{n:07}\n" for n in range(1 << 20))
+
+
+def test_floods_of_c_code_are_taken_by_the_zygote_and_no_process_of_their_own(start: Start) -> None:
+    kernels = [start(), start()]
+    flooding = [kernel.send_execute(FLOOD) for kernel in kernels]
+    for kernel, cell in zip(kernels, flooding, strict=True):
+        result = kernel.result(cell)
+        assert result.stdout == f"before\n{LINES}after\n"
+        assert result.stderr == LINES
+        assert value(kernel, "__import__('psutil').Process().children(recursive=True)") == []
+
+
+def test_what_user_code_does_to_its_pipes_is_no_harm_to_the_next_kernel(start: Start) -> None:
+    code = (
+        KINDS
+        + """
+import fcntl, os
+spools = [int(fd) for fd in os.listdir("/proc/self/fd") if kind_of(fd) == "memfd"]
+for fd in spools:
+    fcntl.lockf(fd, fcntl.LOCK_EX)
+os.write(1, b"x" * 700_000)
+os.dup2(os.open(os.devnull, os.O_RDWR), 2)
+len(spools)
+"""
+    )
+    first = start()
+    assert first.execute(code).result == {"text/plain": "2"}
+    assert start().execute(FLOOD).stdout == f"before\n{LINES}after\n"
+    assert value(first, "6 * 7") == 42
 
 
 def test_limits_of_the_kernelspec_or_the_call_hold_from_the_first_line() -> None:

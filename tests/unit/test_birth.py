@@ -79,19 +79,3 @@ def test_a_directory_that_is_not_there_ends_the_child_with_its_name(birth: Birth
     done = subprocess.run([sys.executable, "-c", SHOW], input=lost.dumps(), capture_output=True, timeout=60)
     assert done.returncode == 1
     assert os.fsencode(tmp_path / "gone") in done.stderr
-
-
-PREPARE = """
-import json, os, sys
-from kernelet.launch.birth import Birth
-birth = Birth.loads(sys.stdin.buffer.read())
-first, second = birth.prepare(), birth.prepare()
-print(json.dumps([first, second, "kernelet.launch.confined" in sys.modules]))
-"""
-
-
-@pytest.mark.parametrize("limits, said", [({}, [False, False, False]), ({"nofile": 99}, [True, False, True])])
-def test_the_zygote_imports_once_what_confined_kernels_need(birth: Birth, limits: dict[str, int], said: Any) -> None:
-    birth = replace(birth, confinement={"limits": limits, "isolation": None} if limits else {})
-    done = subprocess.run([sys.executable, "-c", PREPARE], input=birth.dumps(), capture_output=True, timeout=60)
-    assert json.loads(done.stdout) == said, done.stderr.decode()

@@ -22,6 +22,7 @@ from .options import parse as parse_options
 if TYPE_CHECKING:
     from ..runtime.capture import Capture
     from ..runtime.host import Host
+    from ..runtime.spill import Pipe
     from .kernel import Kernel
     from .language import Language
 
@@ -33,10 +34,11 @@ PARENT_DIED_STATUS = 1
 _SWITCH_INTERVAL_S, _PYTHONS_SWITCH_INTERVAL_S = 0.001, 0.005
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], pipes: Sequence[Pipe] = ()) -> int:
     """Run a kernel until it ends; `argv` without the program's name. Returns the exit status.
 
-    A connection that cannot be used ends with one line on stderr and status 2.
+    `pipes` are for the capture of fds 1 and 2. A connection that cannot be used ends with one line on stderr and
+    status 2.
     """
     try:
         options = parse_options(argv)
@@ -45,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"kernelet: {error}", file=sys.stderr)
         return BAD_CONNECTION_STATUS
     share_the_gil()
-    return run_on(path, sockets, options)
+    return run_on(path, sockets, options, pipes=pipes)
 
 
 def share_the_gil() -> None:
@@ -133,13 +135,14 @@ def run_on(
     options: Options,
     make_language: Callable[[Host, Sequence[str]], Language] | None = None,
     prepare: Callable[[Kernel], None] | None = None,
+    pipes: Sequence[Pipe] = (),
 ) -> int:
     """Run a kernel on bound sockets until it ends; return the exit status."""
     from ..ipython.info import kernel_info
     from .kernel import Kernel
 
     log = Log(os.dup(2), "debug" if "--debug" in options.rest else "warning")
-    capture = make_capture()
+    capture = make_capture(pipes)
     kernel = Kernel(sockets, kernel_info(), log, capture)
     if not options.connection_file:
         kernel.last_of_all.append(lambda: path.unlink(missing_ok=True))
@@ -179,13 +182,13 @@ def run_on(
     return kernel.run(language, main)
 
 
-def make_capture() -> Capture | None:
+def make_capture(pipes: Sequence[Pipe] = ()) -> Capture | None:
     """Return the capture of fds 1 and 2, or None where there are no pipes to poll (Windows)."""
     if sys.platform == "win32":
         return None
     from ..runtime.capture import Capture
 
-    return Capture()
+    return Capture(pipes)
 
 
 def watch_parent(kernel: Kernel, log: Log) -> None:

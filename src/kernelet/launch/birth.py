@@ -6,7 +6,6 @@ Standard library only.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -49,18 +48,6 @@ class Birth:
         if fields.pop("protocol", None) != PROTOCOL:
             raise ValueError("provisioner and zygote are of different versions of kernelet")
         return cls(**fields)
-
-    def prepare(self) -> bool:
-        """In the zygote, before the fork: import what `apply` will need. Tell whether anything was new.
-
-        15 ms that every confined child paid for itself; a zygote that bears none has no use for it (ctypes).
-        """
-        if not self.confinement or f"{__package__}.confined" in sys.modules:
-            return False
-        from . import confined  # noqa: F401  # for the child that is forked next
-
-        gc.freeze()  # as all that the zygote imports
-        return True
 
     def apply(self) -> None:
         """Make this process, which was forked a moment ago and has one thread, the one described.

@@ -27,43 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from .birth import Birth, Unconfined
+from .imported import MOVER, RUNNER, load, sources
 
 REQUEST_BYTES = 256
-# What a kernel has imported when its first cell has run; data and not imports, as the zygote is beside the house.
-MODULES = (
-    "kernelet.__main__",
-    "kernelet.kernel.process",
-    "kernelet.kernel.kernel",
-    "kernelet.kernel.subshells",
-    "kernelet.ipython.language",
-    "kernelet.ipython.info",
-    "kernelet.ipython.magics",
-    "kernelet.runtime.host",
-    "kernelet.runtime.capture",
-    "kernelet.runtime.forks",
-    "kernelet.runtime.insist",
-    "kernelet.runtime.watch",
-    "kernelet.runtime.parking",
-    "kernelet.runtime.awaiting",
-    "kernelet.runtime.guards",
-    "kernelet.runtime.children",
-    "IPython.core.magics",
-    "IPython.core.completerlib",
-    "IPython.core.oinspect",
-    "IPython.core.logger",
-    "IPython.extensions.storemagic",
-    "bdb",
-    "IPython.utils.wildcard",
-    "asyncio",
-    "concurrent.futures.thread",
-    "pkgutil",
-    "sqlite3",
-    "unicodedata",
-    "uuid",
-    "zmq.utils.garbage",
-)
-# The backend that a kernel chooses where the user chose none: matplotlib reads it when it is imported.
-_MPLBACKEND = "module://matplotlib_inline.backend_inline"
 
 
 class Stale(Exception):
@@ -79,24 +45,30 @@ class Zygote:
         self._path = path
         self._idle_s = idle_s
         self._selector = selectors.DefaultSelector()
-        self._kernels: dict[int, tuple[int, socket.socket]] = {}
+        self._kernels: dict[int, tuple[int, socket.socket, Sequence[Any]]] = {}
+        self._pipes = importlib.import_module(MOVER)
+        self._mover = self._pipes.Mover()
+        self.given: Sequence[Any] = ()
+        """In a child: the pipes that are its own."""
         self._waiting: set[socket.socket] = set()
         self._listening = True
-        self._sources = _sources()
+        self._sources = sources()
 
     def serve(self) -> Birth | None:
         """Return None at the end, or, in a child, what it is to become."""
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._mover, selectors.EVENT_READ, lambda mover: mover.hear())
         idle_since = time.monotonic()
         while True:
             busy = bool(self._kernels or self._waiting)
-            left = None if busy else max(0.0, idle_since + self._idle_s - time.monotonic())
+            left = self._mover.pause_s if busy else max(0.0, idle_since + self._idle_s - time.monotonic())
             for key, _ in self._selector.select(left):
                 birth = key.data(key.fileobj)
                 idle_since = time.monotonic()
                 if birth is not None:
                     return self._leave(birth)
+            self._mover.look()
             if not (self._kernels or self._waiting) and (
                 not self._listening or (time.monotonic() - idle_since >= self._idle_s and self._retire())
             ):
@@ -120,6 +92,7 @@ class Zygote:
         self._selector.unregister(connection)
         self._waiting.discard(connection)
         fds: list[int] = []
+        pipes: Sequence[Any] = ()
         try:
             message, fds, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 8)
             if message != b"kernel":
@@ -127,13 +100,13 @@ class Zygote:
                     self._stop_listening()
                 connection.close()
                 return None
-            if self._sources != _sources():
+            if self._sources != sources():
                 raise Stale
             with open(fds[0], "rb", closefd=False) as file:
                 file.seek(0)
                 birth = Birth.loads(file.read())
-            if birth.prepare():
-                self._sources = _sources()
+            with contextlib.suppress(OSError):  # too many are open: then it makes its own
+                pipes = self._pipes.make_pipes()
             pid = os.fork()
         except Stale:
             _tell(connection, {"stale": True})
@@ -142,18 +115,21 @@ class Zygote:
             return None
         except Exception as error:  # noqa: BLE001  # told to whoever asked, who then spawns
             traceback.print_exc()
+            self._pipes.close(fd for pipe in pipes for fd in pipe)
             _tell(connection, {"refused": f"{type(error).__name__}: {error}"})
             connection.close()
             return None
         else:
             if not pid:
+                self.given = pipes
                 self._bring_up(birth, connection, fds)
                 return birth
         finally:
             for fd in fds:
                 os.close(fd)
         pidfd = os.pidfd_open(pid)
-        self._kernels[pidfd] = (pid, connection)
+        self._kernels[pidfd] = (pid, connection, pipes)
+        self._mover.watch(pipes)
         self._selector.register(pidfd, selectors.EVENT_READ, self._ended)
         return None
 
@@ -179,7 +155,8 @@ class Zygote:
         os._exit(status)
 
     def _ended(self, pidfd: int) -> None:
-        pid, connection = self._kernels.pop(pidfd)
+        pid, connection, pipes = self._kernels.pop(pidfd)
+        self._mover.forget(pipes)
         self._selector.unregister(pidfd)
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
@@ -190,7 +167,8 @@ class Zygote:
         """In the child: let go of what is the zygote's."""
         self._selector.close()
         self._listener.close()
-        for pidfd, (_, connection) in self._kernels.items():
+        self._mover.close()
+        for pidfd, (_, connection, _) in self._kernels.items():
             os.close(pidfd)
             connection.close()
         for connection in self._waiting:
@@ -228,42 +206,6 @@ def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
         connection.send(json.dumps(message).encode())
 
 
-def _sources() -> dict[str, int]:
-    """Return when what is imported here was last changed: an upgrade must not mix old modules with new ones."""
-    paths = {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-    ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "kernelet"]
-    paths.update(module.__file__ for module in ours if module.__file__)
-    changed = {}
-    for path in paths:
-        with contextlib.suppress(OSError):
-            changed[path] = os.stat(path).st_mtime_ns
-    return changed
-
-
-def load(preload: Sequence[str]) -> None:
-    """Import what kernels need, and what can be imported of `preload`. Raises RuntimeError for one with a thread."""
-    os.environ.setdefault("MPLBACKEND", _MPLBACKEND)
-    for name in MODULES:
-        importlib.import_module(name)
-    for name in preload:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            print(f"preload: {error}", file=sys.stderr)
-    if len(os.listdir("/proc/self/task")) > 1:
-        # OpenBLAS ends its threads at a fork and starts them again when it is used: see whether these are such.
-        _rehearse()
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError(f"preloading {', '.join(preload)} starts threads, which no fork survives")
-
-
-def _rehearse() -> None:
-    pid = os.fork()
-    if not pid:
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-
 def _detach() -> None:
     """Become nobody's child: whoever needed the first kernel may end before the last one."""
     if os.fork():
@@ -292,7 +234,7 @@ def main(argv: Sequence[str]) -> int:
     gc.freeze()  # the collector would write into every page of it, and each kernel would get a copy of its own
     birth = zygote.serve()
     if birth is not None:  # in a child: be what `python -m kernelet` is
-        importlib.import_module(MODULES[0]).run_kernel(list(birth.argv))
+        importlib.import_module(RUNNER).run_kernel(list(birth.argv), zygote.given)
     return 0
 
 

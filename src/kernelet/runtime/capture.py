@@ -13,34 +13,48 @@ import fcntl
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .attribution import Attribution
-from .spill import Alarm, Spool, possible, start
+from .spill import Alarm, Pipe, Spool, possible, start
 from .wire import Wire
 
 _NAMES: Final = (("stdout", 1), ("stderr", 2))
 _CHUNK: Final = 1 << 16
 # As much as an unprivileged process may ask for; what C code writes past it while it holds the GIL is `spill`'s.
-_PIPE_BYTES: Final = 1 << 20
+PIPE_BYTES: Final = 1 << 20
 # At most this much in one go: a child that never stops must not keep a cell from ending.
 _DRAIN_CHUNKS: Final = 32
 
 
+def make_pipe() -> tuple[int, int]:
+    """Return the ends of a large pipe, of which the first does not block. Raises OSError."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # over the user's quota of pipe pages: the default of 64 KiB stays
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return reader, writer
+
+
 class _Stream:
-    def __init__(self, name: str, fd: int) -> None:
+    def __init__(self, name: str, fd: int, pipe: Pipe | None = None) -> None:
         self.name = name
         self.fd = fd
-        self.reader, self._writer = os.pipe()
-        os.set_blocking(self.reader, False)
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            try:
-                fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-            except OSError:  # over the user's quota of pipe pages: the default of 64 KiB stays
-                pass
         self.spool: Spool | None = None
+        if pipe is None:
+            self.reader, self._writer = make_pipe()
+        else:
+            self.reader, self._writer = pipe.reader, pipe.writer
+            self.spool = Spool(name, pipe.spool)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def readable(self) -> bool:
+        """Whether something lies in the pipe, or no writer is left."""
+        poll = select.poll()
+        poll.register(self.reader, select.POLLIN)
+        return bool(poll.poll(0))
 
     def redirect(self) -> None:
         os.dup2(self._writer, self.fd)
@@ -50,8 +64,10 @@ class _Stream:
 class Capture:
     """Pipes for fds 1 and 2. Nothing is captured before `redirect`: what start-up says goes to whoever started us."""
 
-    def __init__(self) -> None:
-        self._streams = [_Stream(name, fd) for name, fd in _NAMES]
+    def __init__(self, pipes: Sequence[Pipe] = ()) -> None:
+        """`pipes` for stdout and stderr where somebody moves text from them to their spools; by default new ones."""
+        given = pipes or (None, None)
+        self._streams = [_Stream(name, fd, pipe) for (name, fd), pipe in zip(_NAMES, given, strict=True)]
         self._lock = threading.Lock()
         self.draining: int | None = None  # the thread that holds the lock, while what it has read is not yet queued
         self._wire: Wire | None = None
@@ -84,7 +100,7 @@ class Capture:
         """Send fds 1 and 2 into the pipes from now on. Main thread."""
         for stream in self._streams:
             stream.redirect()
-        if possible():
+        if possible() and not all(stream.spool for stream in self._streams):
             Alarm(self._spill)
 
     def _spill(self) -> None:
@@ -124,6 +140,8 @@ class Capture:
     def _drain_one(self, stream: _Stream, wire: Wire, attribution: Attribution) -> None:
         if stream.spool is None:
             self._drain_pipe(stream, wire, attribution)
+            return
+        if not stream.readable():  # then nothing lies in the spool
             return
         with stream.spool.locked():
             for data in stream.spool.take():

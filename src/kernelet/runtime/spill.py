@@ -3,6 +3,7 @@
 A pipe holds 1 MiB; past that the writer waits for a reader that waits for the GIL, for ever. So a small process
 (`spill_process`) moves what lies too long from the pipes to spools, which are memory. It costs 3 MB, so it is started
 only where such code is likely: when ctypes or cffi is loaded (numpy, pandas, torch load ctypes), by the import itself.
+A zygote does it for the kernels that it bears (`mover`).
 
 Linux only. Any thread, except where it says otherwise.
 """
@@ -15,7 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .sockets import mark_service_thread
 
@@ -24,11 +25,22 @@ _SCRIPT: Final = os.path.join(os.path.dirname(__file__), "spill_process.py")
 _CHUNK: Final = 1 << 20
 
 
-class Spool:
-    """The memory behind one pipe. What lies in it was written before what lies in the pipe."""
+class Pipe(NamedTuple):
+    """What one captured descriptor needs, made by somebody else: the ends of its pipe, and its spool's descriptor."""
 
-    def __init__(self, name: str) -> None:
-        self.fd = os.memfd_create(f"kernelet-{name}")
+    reader: int
+    writer: int
+    spool: int
+
+
+class Spool:
+    """The memory behind one pipe. What lies in it was written before what lies in the pipe.
+
+    Whoever moves text leaves the last byte in the pipe: where that is empty, the spool is as well.
+    """
+
+    def __init__(self, name: str, fd: int | None = None) -> None:
+        self.fd = os.memfd_create(f"kernelet-{name}") if fd is None else fd
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

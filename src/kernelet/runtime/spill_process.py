@@ -1,6 +1,7 @@
 """A process that takes text out of the kernel's pipes while the kernel cannot: C code floods them and holds the GIL.
 
-Run by `runtime.spill` as a script of its own, with `python -I -S`, so it is small; it imports nothing of kernelet.
+Run by `runtime.spill` as a script of its own, with `python -I -S`, so it is small; it imports nothing of kernelet. For
+kernels that a zygote has borne the zygote does the same, by `take` (`mover.py`).
 It sleeps until something is written, looks again a moment later, and takes only what the kernel has left lying; it
 never empties a pipe, so that the kernel sees that there is something to read. It ends with the kernel.
 """
@@ -26,12 +27,15 @@ def take(pipe: int, spool: int, capacity: int) -> bool:
     """Move what lies in a pipe, but for the last bytes, to the end of its spool; whether it was worth it."""
     if waiting(pipe) < capacity // 2:
         return False
-    fcntl.lockf(spool, fcntl.LOCK_EX)
+    try:
+        fcntl.lockf(spool, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # the kernel is just reading, and may be stopped while it does: nobody waits for it
+        return False
     try:
         lying, size = waiting(pipe), os.fstat(spool).st_size
         if lying < capacity // 2 or size >= SPOOL_BYTES:
             return False
-        os.splice(pipe, spool, lying - 1, offset_dst=size)
+        os.splice(pipe, spool, lying - 1, offset_dst=size, flags=os.SPLICE_F_NONBLOCK)
         return True
     finally:
         fcntl.lockf(spool, fcntl.LOCK_UN)
