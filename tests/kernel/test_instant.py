@@ -230,6 +230,12 @@ len(spools)
     assert value(first, "6 * 7") == 42
 
 
+def test_objects_of_the_zygote_are_not_counted(start: Start) -> None:
+    kernel = start()
+    counted = value(kernel, "__import__('sys').getrefcount(__import__('json').loads)")
+    assert (counted == value(kernel, "__import__('sys').getrefcount(None)")) == (sys.version_info >= (3, 12))
+
+
 def test_limits_of_the_kernelspec_or_the_call_hold_from_the_first_line() -> None:
     from jupyter_client.manager import start_new_kernel
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from .birth import Birth, Unconfined
 from .imported import MOVER, RUNNER, load, sources
+from .uncounted import stop_counting
 
 REQUEST_BYTES = 256
 
@@ -230,7 +231,8 @@ def main(argv: Sequence[str]) -> int:
     listener = socket.socket(fileno=options.listen)
     listener.set_inheritable(False)
     zygote = Zygote(listener, options.path.with_suffix(".lock"), options.path, options.idle)
-    gc.collect()
+    # Nothing is collected before: what is freed leaves holes, and kernels would fill them, each on a page of its own.
+    stop_counting()
     gc.freeze()  # the collector would write into every page of it, and each kernel would get a copy of its own
     birth = zygote.serve()
     if birth is not None:  # in a child: be what `python -m kernelet` is
