@@ -333,6 +333,20 @@ def test_looking_at_a_session_does_not_keep_it(sync: Sync) -> None:
     assert session.journal.idle_since == before
 
 
+def test_a_kernel_that_nobody_has_sent_anything_is_not_asked_for_its_variables(sync: Sync) -> None:
+    from kernelet.service.inspection import stats
+
+    session = sync.session()
+    assert session.life.untouched
+    assert sync(stats(session))["variables"] == []
+    assert session.life.untouched
+    sync(session.run("x = 1"))
+    assert sync(stats(session))["variables"] == ["x"]
+    sync(session.restart())
+    assert session.life.untouched
+    assert sync(stats(session))["variables"] == []
+
+
 def test_an_old_session_is_culled_once_it_is_idle(start_engine: Callable[..., Sync]) -> None:
     sync = start_engine(max_lifetime=1000.0, idle_timeout=0.0)
     old = sync.session("old").journal.created

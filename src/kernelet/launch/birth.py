@@ -58,8 +58,9 @@ class Birth:
         _default_signals()
         os.umask(self.umask)
         timezone = os.environ.get("TZ")
-        os.environ.clear()
-        os.environ.update(self.env)
+        for name in [name for name in os.environ if name not in self.env]:
+            del os.environ[name]
+        os.environ.update((name, value) for name, value in self.env.items() if os.environ.get(name) != value)
         if self.env.get("TZ") != timezone:
             time.tzset()
         if self.confinement:

@@ -139,15 +139,14 @@ class ZygoteProvisioner(LocalProvisioner):
         described = confinement.as_config() if confinement.confines else {}
         birth = Birth(cmd, module, argv, env, _absolute(cwd or os.curdir), _umask(), described)
         zygotes = Zygotes(Path(jupyter_runtime_dir(), "kernelet-zygotes"))
-        name = kind.name()
-        since, why = _broken.get(name, (-_SULK_S, ""))
+        since, why = _broken.get(kind.name(), (-_SULK_S, "")) if _broken else (-_SULK_S, "")
         if time.monotonic() - since < _SULK_S:
             raise _NoFork(why, is_news=False)
         with _stdio(stdin, stdout, stderr) as fds:
             try:
                 return await _born(zygotes, kind, birth, fds)
             except ZygoteError as error:
-                _broken[name] = time.monotonic(), str(error)
+                _broken[kind.name()] = time.monotonic(), str(error)
                 raise _NoFork(str(error)) from error
 
     def _preload(self, env: dict[str, str]) -> Sequence[str]:

@@ -70,6 +70,8 @@ class Incarnation:
         self._settings = settings
         self._metrics = metrics
         self._prepare = prepare
+        self.untouched = True
+        """Whether nothing was ever sent to this kernel, so that there can be no variables."""
         self._kernel: Kernel | None = None
         self._birth: asyncio.Task[Kernel] | None = None
         self._requests: dict[str, Request] = {}
@@ -134,6 +136,7 @@ class Incarnation:
         begun = time.monotonic()
         kernel = await self._backend.start(self.request)
         self._kernel = kernel
+        self.untouched = True
         self._forced = False
         kernel.listen(self._hear)
         kernel.gone.add_done_callback(lambda _: self._died(kernel))
@@ -299,6 +302,7 @@ class Incarnation:
     ) -> bool:
         """Send a request and see to its end; tell whether the kernel had to be killed for it."""
         self._requests[request.id] = request
+        self.untouched = False
         try:
             try:
                 await kernel.send("shell", msg_type, content, request.id)

@@ -13,7 +13,9 @@ from kernelet.service.session import Session
 
 async def stats(session: Session, *, ask: bool = True) -> dict[str, Any]:
     """Return the statistics of a session. With `ask`, and while it is idle, its kernel is asked for the variables."""
-    if ask and session.state == "idle":
+    if session.life.untouched:
+        session.known_variables = []
+    elif ask and session.state == "idle":
         with contextlib.suppress(ServiceError, InsideError):
             session.known_variables = await session.inside(variables.own_names)
     return {
