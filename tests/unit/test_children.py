@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 
 import pytest
@@ -97,6 +98,15 @@ def test_a_zombie_does_not_count() -> None:
 def test_without_children_there_is_nothing_to_end() -> None:
     script = "from kernelet.runtime.children import end_children; end_children(100)"
     subprocess.run([sys.executable, "-c", script], timeout=DEADLINE_S, check=True)
+
+
+def test_without_children_nobody_looks_at_all_processes() -> None:
+    script = """
+        from kernelet.runtime import children
+        children._processes = lambda: 1 / 0
+        children.end_children(100)
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=DEADLINE_S, check=True)
 
 
 def test_children_that_end_when_asked_are_not_killed_or_waited_for() -> None:

@@ -51,7 +51,7 @@ def _stat(name: str) -> tuple[int, int] | None:
 
 def end_children(grace_s: float) -> None:
     """Send SIGTERM to every descendant, wait at most `grace_s` for them, and SIGKILL the rest."""
-    pids = descendants(os.getpid())
+    pids = descendants(os.getpid()) if _has_children() else []
     if not pids:
         return
     watched = _open_all(pids)
@@ -66,6 +66,17 @@ def end_children(grace_s: float) -> None:
         os.close(fd)
     for pid in descendants(os.getpid()):
         _kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _has_children() -> bool:
+    """Whether this process has any, living or not yet waited for: most have none, and /proc is long."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _open_all(pids: list[int]) -> list[int]:
