@@ -33,7 +33,7 @@ def kill_tree(pid: int | None, kernel_id: str, since: int = 0) -> None:
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         # Before the group is killed: a child that left it is found only while its parents live.
-        found = _descendants(pid) | _marked(pid, kernel_id, since)
+        found = _family(pid, kernel_id, since)
         if pid is not None:
             _signal_group(pid)
         for one in found:
@@ -41,6 +41,32 @@ def kill_tree(pid: int | None, kernel_id: str, since: int = 0) -> None:
         if not found or time.monotonic() > give_up:
             return
         time.sleep(0.005)
+
+
+def _family(pid: int | None, kernel_id: str, since: int) -> set[int]:
+    """Return what lives of the kernel, its descendants, its session, and those with its mark."""
+    if sys.platform != "linux":
+        return _descendants(pid)
+    mark = f"\0{MARK}={kernel_id}\0".encode()
+    found, children = set(), dict[int, list[int]]()
+    for name in os.listdir("/proc"):  # once for all: there are hundreds
+        if not name.isdigit() or (one := int(name)) == os.getpid():
+            continue
+        try:
+            state, parent, _, session, *more = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
+            if state in (b"Z", b"X") or int(more[15]) < since:
+                continue
+            children.setdefault(int(parent), []).append(one)
+            if one == pid or int(session) == pid or mark in b"\0" + _read(f"/proc/{name}/environ"):
+                found.add(one)
+        except OSError:  # gone, or somebody else's
+            continue
+    parents = list(found) if pid is None else [*found, pid]
+    while parents:
+        born = [one for one in children.get(parents.pop(), ()) if one not in found]
+        found.update(born)
+        parents += born
+    return found
 
 
 def _descendants(pid: int | None) -> set[int]:
@@ -54,28 +80,15 @@ def _descendants(pid: int | None) -> set[int]:
         return set()
 
 
-def _marked(pid: int | None, kernel_id: str, since: int) -> set[int]:
-    """Return the processes of the kernel's session, and those with its mark (Linux only)."""
-    if sys.platform != "linux":
-        return set()
-    mark = f"\0{MARK}={kernel_id}\0".encode()
-    found = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-            state, session = fields[0], fields[3]
-            if int(fields[19]) < since:
-                continue
-            with open(f"/proc/{name}/environ", "rb") as file:
-                belongs = mark in b"\0" + file.read()
-        except OSError:  # gone, or somebody else's
-            continue
-        if state not in (b"Z", b"X") and (belongs or int(session) == pid):
-            found.add(int(name))
-    return found
+def _read(path: str) -> bytes:
+    """Return what is in a file of /proc: half the time that Python's file objects take. Raises OSError."""
+    file, pieces = os.open(path, os.O_RDONLY | os.O_CLOEXEC), []
+    try:
+        while piece := os.read(file, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(file)
 
 
 def _signal_group(pid: int) -> None:
