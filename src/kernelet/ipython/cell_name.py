@@ -12,9 +12,8 @@ import struct
 import tempfile
 from typing import Any
 
-from .shared import FlagsByThread
-
 from .cell_source import CellSource
+from .shared import FlagsByThread
 
 SEED = 0xC70F6907
 _MULTIPLIER = 0x5BD1E995
