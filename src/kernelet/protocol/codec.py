@@ -24,6 +24,8 @@ DELIMITER = b"<IDS|MSG>"
 REPLAY_LIMIT = 65536
 # User code may send messages of types that it makes up.
 _HEADS_AT_MOST = 100
+# Messages that go with every cell and hardly ever have a long text: looking for one costs more than it would save.
+_SHORT = frozenset({"execute_input", "execute_reply"})
 _REQUIRED = ("msg_id", "msg_type", "session")
 
 
@@ -141,6 +143,14 @@ def dumps(value: Any) -> bytes:
     try:
         if type(value) is dict and holds_long_text(value):
             return dumps_with_long_texts(value, _quick_encoder)
+    except (ValueError, TypeError, RecursionError):  # as below
+        return _dumps_thoroughly(value)
+    return _dumps_short(value)
+
+
+def _dumps_short(value: Any) -> bytes:
+    """Return what `dumps` does, for values that are not worth looking for long texts in them."""
+    try:
         return _encode_quickly(value).encode()
     except (
         ValueError,
@@ -251,8 +261,8 @@ class Codec:
         parts = (
             self._header_raw(msg_type) if header is None else dumps(header),
             parent_raw,
-            dumps(metadata) if metadata else b"{}",
-            content if isinstance(content, bytes) else dumps(content),
+            _dumps_short(metadata) if metadata else b"{}",
+            content if isinstance(content, bytes) else _dumps_short(content) if msg_type in _SHORT else dumps(content),
         )
         return [DELIMITER, self.sign(parts), *parts, *buffers]
 

@@ -32,8 +32,10 @@ class Signer:
     def sign(self, parts: Sequence[Buffer]) -> bytes:
         """Return the hex signature of `parts`, one after the other."""
         inner, outer = self._inner.copy(), self._outer.copy()
-        # One call for small parts, and no copy of a large one.
-        for part in parts if parts and len(parts[-1]) > _LARGE_BYTES else (b"".join(parts),):
-            inner.update(part)
+        if parts and len(parts[-1]) > _LARGE_BYTES:  # no copy of a large part; else one call is quicker
+            for part in parts:
+                inner.update(part)
+        else:
+            inner.update(b"".join(parts))
         outer.update(inner.digest())
         return outer.hexdigest().encode()
