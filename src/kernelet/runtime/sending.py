@@ -1,8 +1,8 @@
 """The half of the wire that sends: what waits in the outbox leaves in order, and what becomes of it where nobody reads.
 
 Everything here runs in the wire thread, except `leave`: while that thread sleeps, who has the last word on a request
-sends it. A libzmq socket may go from thread to thread if a memory fence lies between them: the lock `_sending` is one,
-and who holds it has the sockets. `Wire` adds the half that receives.
+sends it (and main may receive one: `Wire.receive_here`). A libzmq socket may go from thread to thread if a memory fence
+lies between them: the lock `_sending` is one, and who holds it has the sockets. `Wire` adds the half that receives.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The wire: the one thread that owns every socket. In: receive, verify, route. Out: drain the outbox, in order.
+"""The wire: the thread that owns the sockets. In: receive, verify, route. Out: drain the outbox, in order.
 
-Everything here runs in the wire thread, except `start` and `stop`; what any thread may call is the `Outlet` that it is.
+Everything here runs in the wire thread, except `start` and `stop`, and `receive_here`: main receives from shell itself
+while it has nothing else to do (`reception.py`). What any thread may call is the `Outlet` that it is.
 """
 
 from __future__ import annotations
