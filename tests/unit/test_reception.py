@@ -88,6 +88,18 @@ def test_something_for_the_loop_ends_the_sleep_but_a_request_comes_first(desk: D
     assert desk.reception.sleep(NO_SELECTOR)  # the selector is forgotten
 
 
+def test_a_selector_may_be_closed_and_another_take_its_number(desk: Desk) -> None:
+    first = os.eventfd(1)
+    assert not desk.reception.sleep(first)
+    os.close(first)
+    second = os.eventfd(1)
+    assert second == first
+    assert not desk.reception.sleep(second)
+    os.close(second)
+    desk.reception.wake()
+    assert desk.reception.sleep(NO_SELECTOR)
+
+
 def test_what_came_with_an_error_of_a_signal_handler_is_passed_on(desk: Desk) -> None:
     def fails() -> bool:
         raise ZeroDivisionError

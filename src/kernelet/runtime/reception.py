@@ -9,6 +9,7 @@ The thread that sleeps, except `wake`. Linux only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from collections.abc import Callable
@@ -34,7 +35,7 @@ class Reception(Bed):
 
     def sleep(self, selector: int) -> bool:
         """Return True when there is a request to handle, or `wake` was called; False when `selector` has something."""
-        if selector != self._selector:
+        if selector != self._selector or selector >= 0:
             self._look_at(selector)
         while True:
             ready = self._epoll.poll()
@@ -53,11 +54,15 @@ class Reception(Bed):
                 raise
 
     def _look_at(self, selector: int) -> None:
-        if self._selector >= 0:
-            self._epoll.unregister(self._selector)
-        if selector >= 0:
-            self._epoll.register(selector, select.EPOLLIN)
+        if selector != self._selector and self._selector >= 0:
+            with contextlib.suppress(OSError):  # its loop was closed, and with it the descriptor
+                self._epoll.unregister(self._selector)
         self._selector = selector
+        if selector >= 0:
+            try:  # each time: another loop's may have got the same number
+                self._epoll.modify(selector, select.EPOLLIN)
+            except FileNotFoundError:
+                self._epoll.register(selector, select.EPOLLIN)
 
     def close(self) -> None:
         if not self._closed:
