@@ -69,7 +69,7 @@ class Concurrent:
             return False
         main = self._kernel.main
         if main is None:
-            self._kernel.keep(message)
+            self._kernel.routing.keep(message)
             return True
         if message.msg_type != "execute_request":
             main.post(message)

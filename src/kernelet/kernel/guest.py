@@ -59,7 +59,7 @@ class GuestKernel(Kernel):
         for subshell_id in self.subshells.ids():
             self.subshells.delete(subshell_id)
         self.language.close()
-        for lane in (self._assistant_lane, self.control):
+        for lane in (self.routing.assistant, self.control):
             if lane is not None:
                 lane.end()
         self.wire.stop(_WIRE_GRACE_S)

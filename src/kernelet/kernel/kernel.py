@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,8 +20,7 @@ from ..runtime.clock import Clock
 from ..runtime.escalation import Escalation
 from ..runtime.insist import Insistence
 from ..runtime.interrupt import Interrupts
-from ..runtime.lane import SERVED_WHILE_AWAITING as COMM_MESSAGES
-from ..runtime.lane import Lane, Offer
+from ..runtime.lane import Lane
 from ..runtime.log import Log
 from ..runtime.overrides import Overrides
 from ..runtime.plain_parking import PlainParking
@@ -34,6 +32,7 @@ from . import handlers
 from .concurrency import Concurrent
 from .greeting import Greeting
 from .language import Language
+from .routing import Routing
 from .status import STATUS, State
 from .subshells import Subshells
 
@@ -49,23 +48,6 @@ _CHILDREN_GRACE_S = 0.05
 _WIRE_GRACE_S = 2.0
 # How long a shutdown waits for IPython to be set up: ending around it would close files that it is just reading.
 _START_GRACE_S = 1.0
-
-# How long a busy lane has to come to a message that another lane may handle as well.
-PATIENCE_S = 0.05
-# How long the assistant may take for an answer before another one takes over what else there is to answer.
-ASSISTANT_BUDGET_S = 1.0
-# Questions about code and state: answered off the main thread while it runs a cell.
-ANSWERED_WHILE_BUSY = frozenset(
-    {
-        "complete_request",
-        "inspect_request",
-        "is_complete_request",
-        "history_request",
-        "comm_info_request",
-        "kernel_info_request",
-        "connect_request",
-    }
-)
 
 
 class Kernel:
@@ -87,15 +69,13 @@ class Kernel:
         self.control = Lane("control", PlainParking(), self.handle, log)
         self.main: Lane | None = None
         self._language: Language | None = None
-        self._early: list[Message] = []
-        self._routing = threading.Lock()
+        self.routing = Routing(self)
         self._usage: Callable[[], Content] | None = None
         self._exit_status: int | None = None
         self._main_done = threading.Event()
         self._finishing = threading.Lock()
         self._finished = threading.Event()
         self._pid = os.getpid()
-        self._heard = False
         self.greeting = Greeting(lambda state: self.publish_status(state, NO_PARENT, lazy=False))
         self.insistence: Insistence | None = None
         # Called at the very end, whoever brings it about.
@@ -103,7 +83,6 @@ class Kernel:
         self.subshells = Subshells(self)
         self.concurrent = Concurrent(self)
         self.overrides = Overrides()
-        self._assistant_lane: Lane | None = None
         # Set while a checkpoint is to be restored once the request is answered (`checkpoints.py`).
         self.going_back: Callable[[], None] | None = None
         # The leader of the process group, if it is ours: the kernel, or what stands in its place after a restore.
@@ -142,11 +121,7 @@ class Kernel:
         Main thread (the thread that runs user code).
         """
         self._language = language
-        with self._routing:
-            for message in self._early:
-                (self.control if message.channel == "control" else main).post(message)
-            self._early.clear()
-            self.main = main  # last: whatever `route` posts from now on comes behind them
+        self.routing.open(main)
         self.interrupts.shield_forks()
         if self._exit_status is None:
             main.run()
@@ -213,100 +188,15 @@ class Kernel:
 
         A client may be heard before it hears us (its sockets connect one by one): then it is told the state as well.
         """
-        self.greeting.greet(self.main if self._heard else None)
+        self.greeting.greet(self.main if self.routing.heard else None)
 
     def route(self, message: Message) -> None:
         """Give a message to the lane that handles it. Wire thread."""
-        self._heard = True
-        if message.channel == "stdin":
-            self.asker.answer(message)
-        elif message.channel == "control":
-            if message.msg_type == "debug_request" and self.main is None:
-                self.keep(message)  # the debugger looks at IPython's shell
-            else:
-                self._route_control(message)
-        elif self.main is not None:
-            self._route_shell(message, self.main)
-        elif message.msg_type == "kernel_info_request":
-            self._route_control(message)
-        else:
-            self.keep(message)
+        self.routing.route(message)
 
     def reception(self) -> Reception | None:
         """Return where main sleeps and receives its requests itself, if it can. Before `run`."""
-        return self.wire.reception(self._take_in)
-
-    def _take_in(self, message: Message) -> bool:
-        """Let main handle what it has received, unless it is not main's or something is before it. Main thread."""
-        main, subshell_id = self.main, message.subshell_id
-        if main is None or main.busy:
-            return False
-        lane = main if subshell_id is None else self.subshells.get(subshell_id)
-        self._heard = True
-        if lane is main:
-            main.take_in(message)
-        elif lane is None or lane.busy or message.msg_type in COMM_MESSAGES:
-            return False
-        else:
-            lane.post(message)
-        return True
-
-    def _route_control(self, message: Message) -> None:
-        """Answer here what is quick to answer; the rest, and what comes behind it, in the control lane."""
-        quick = handlers.is_quick(message.msg_type) and self.overrides.find("control", message.msg_type) is None
-        if not quick or not self.control.run_here(message):
-            self.control.post(message)
-
-    def _route_shell(self, message: Message, main: Lane) -> None:
-        """Choose among main, a subshell, and whoever may answer for a main that is busy."""
-        subshell_id = message.subshell_id
-        lane = main if subshell_id is None else self.subshells.get(subshell_id)
-        if lane is None:
-            self.control.post(message)  # which answers that there is no such subshell
-        elif lane is not main and message.msg_type in COMM_MESSAGES:
-            # Widget libraries are written for the main thread: a subshell's takes over only where main does not come.
-            self._offer(Offer(message, lane.turns), main, lane)
-        elif message.msg_type in ANSWERED_WHILE_BUSY and lane.busy:
-            self._offer(Offer(message), lane, None)
-        else:
-            lane.post(message)
-
-    def _offer(self, offer: Offer, first: Lane, second: Lane | None) -> None:
-        """Give a message to `first`; where it is not taken in a moment, offer it to `second` as well. Wire thread."""
-        first.post(offer)
-        if first.busy:
-            self.wire.call_later(PATIENCE_S, lambda: self._offer_again(offer, first, second))
-
-    def _offer_again(self, offer: Offer, first: Lane, second: Lane | None) -> None:
-        """Offer a message to `second`; without one, to the assistant, and to the next when that hangs. Wire thread."""
-        running = first.running
-        if not offer.open:
-            return
-        if second is None:
-            self._assistant().post(offer)
-            self.wire.call_later(ASSISTANT_BUDGET_S, lambda: self._offer_again(offer, first, second))
-        elif running is not None and running.header["msg_type"] == "execute_request" and not first.opens_first(offer):
-            second.post(offer)
-        else:  # main handles comm messages, or is to open this comm: never two at the same time, none before its comm
-            self.wire.call_later(PATIENCE_S, lambda: self._offer_again(offer, first, second))
-
-    def _assistant(self) -> Lane:
-        """Return a lane that answers questions while main runs a cell; another one if the last hangs in user code."""
-        lane = self._assistant_lane
-        if lane is None or (lane.running is not None and time.monotonic() - lane.began > ASSISTANT_BUDGET_S):
-            lane = self._assistant_lane = Lane("assistant", PlainParking(), self.handle, self.log)
-            thread = threading.Thread(target=lane.run, name="kernelet-assistant", daemon=True)
-            mark_service_thread(thread)
-            thread.start()
-        return lane
-
-    def keep(self, message: Message) -> None:
-        """Keep a message that came before the language was there. Any thread."""
-        with self._routing:
-            if self.main is None:
-                self._early.append(message)
-            else:
-                (self.control if message.channel == "control" else self.main).post(message)
+        return self.wire.reception(self.routing.take_in)
 
     def handle(self, lane: Lane, message: Message) -> None:
         """Answer a message in `lane`'s thread."""
