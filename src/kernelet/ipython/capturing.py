@@ -46,8 +46,14 @@ def capturing(shell: Any, stdout: bool = True, stderr: bool = True, display: boo
     capture = Capture(shell, shell.host.attribution.current(), stdout, stderr, display)
     with shell.capturing:
         if not shell.captures:
-            shell.undivided = sys.stdout, sys.stderr
-            sys.stdout, sys.stderr = _Divided(shell, sys.stdout, "stdout"), _Divided(shell, sys.stderr, "stderr")
+            # Kept for good: until CPython 3.14 `print` does not hold the sys.stdout that it writes to, and another cell
+            # may be in the middle of one when the last capture ends.
+            if not shell.divided:
+                shell.divided = _Divided(shell, "stdout"), _Divided(shell, "stderr")
+            for divided, stream in zip(shell.divided, (sys.stdout, sys.stderr), strict=True):
+                if stream is not divided:  # user code may have kept it, and put it back late
+                    divided.stream = stream
+            sys.stdout, sys.stderr = shell.divided
         shell.captures = (*shell.captures, capture)
     try:
         yield capture.io
@@ -55,7 +61,7 @@ def capturing(shell: Any, stdout: bool = True, stderr: bool = True, display: boo
         with shell.capturing:
             shell.captures = tuple(one for one in shell.captures if one is not capture)
             if not shell.captures:
-                sys.stdout, sys.stderr = shell.undivided
+                sys.stdout, sys.stderr = (divided.stream for divided in shell.divided)
 
 
 @magics_class
@@ -79,9 +85,11 @@ class CaptureMagics(Magics):
 class _Divided(io.TextIOBase):
     """A text stream while somebody captures: each cell's text goes where it belongs."""
 
-    def __init__(self, shell: Any, stream: Any, name: str) -> None:
+    def __init__(self, shell: Any, name: str) -> None:
         super().__init__()
-        self._shell, self.stream, self._name = shell, stream, name
+        self._shell, self._name = shell, name
+        # Where the text of those goes who do not capture.
+        self.stream: Any = None
 
     @property
     def _here(self) -> Any:

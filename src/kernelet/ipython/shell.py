@@ -97,9 +97,9 @@ class ZMQInteractiveShell(Windowed, Commands, LateCompleter, InteractiveShell):
         self._traceback_of_thread = _Traceback()
         self.numbers = CellNumbers()
         self._showing = threading.RLock()
-        # The cells that capture what they say (`capturing.py`), and what sys.stdout and sys.stderr were before.
+        # The cells that capture what they say (`capturing.py`), and what is in the place of the streams meanwhile.
         self.captures: tuple[Any, ...] = ()
-        self.undivided: tuple[Any, Any] = (None, None)
+        self.divided: tuple[Any, ...] = ()
         self.capturing = threading.Lock()
         super().__init__(*args, **kwargs)
         self._plain_cells = PlainCells(self)
