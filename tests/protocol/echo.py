@@ -2,6 +2,7 @@
 
 `python echo.py -f connection.json`. The environment says what a test needs: ECHO_PARKING=plain, or ECHO_LATE=1 for a
 language that is attached at SIGUSR1. The code `linger` is put away only once somebody has been greeted.
+ECHO_PATIENT=1 gives the end all the time that its readers need.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kernelet.kernel.kernel
+import kernelet.runtime.sockets
 from kernelet.kernel.kernel import Kernel
 from kernelet.kernel.language import Request
 from kernelet.protocol.connection import parse
@@ -150,7 +153,15 @@ def buffer(n: int, size: int) -> bytes:
     return (n.to_bytes(4, "big") * (size // 4 + 1))[:size]
 
 
+def be_patient() -> None:
+    """Wait for slow readers at the end for longer than any machine takes."""
+    kernelet.kernel.kernel._WIRE_GRACE_S = kernelet.kernel.kernel._ATEXIT_GRACE_S = 60
+    kernelet.runtime.sockets.LINGER_MS = 60_000
+
+
 def main() -> int:
+    if os.environ.get("ECHO_PATIENT"):
+        be_patient()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     path = Path(sys.argv[-1])
     sockets = bind(parse(path.read_text()))
