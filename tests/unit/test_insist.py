@@ -121,6 +121,30 @@ def test_an_interrupt_in_shielded_code_is_sent_again(rig: Rig) -> None:
     assert rig.presses == [1]
 
 
+def test_a_press_that_main_notes_while_the_wire_looks_spares_nobody_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wire has seen it, main acts on it, and only then does the wire keep when it was made: for no other press."""
+    other, cancelled = Interrupts(), []
+    other.cancel = lambda: cancelled.append(True)
+    rig.interrupts.others.append(other)
+    unread = rig.insistence._unread
+
+    def look() -> int:
+        seen = unread()
+        monkeypatch.setattr(rig.insistence, "_unread", unread)
+        rig.interrupts.handler(signal.SIGINT, None)
+        return seen
+
+    monkeypatch.setattr(rig.insistence, "_unread", look)
+    rig.insistence._writer.send(bytes([signal.SIGINT]))  # as C's handler does, before Python's
+    rig.wire.turn()
+    assert cancelled == [True]
+    other.begin_request()
+    interrupt()
+    assert cancelled == [True, True]
+
+
 def test_it_is_sent_again_later_and_later(rig: Rig) -> None:
     waits: list[float] = []
 

@@ -129,9 +129,12 @@ class Insistence(Presses):
             self._read()
             self._asked = None
             return
+        # Counted first: what main notes from here on is counted with those that are unread, and not twice. The time of
+        # a press that main has passed on meanwhile must not be taken for the next one's.
+        pressed = self.pressed
         unread = self._unread()
         if unread:  # before the requests are read that have come behind it
-            self._asked = (self.pressed + unread, time.monotonic())
+            self._asked = (pressed + unread, time.monotonic())
         self._wire.unwatch(self._reader.fileno())  # what is only looked at stays readable
         self._wire.call_later(_FIRST_LOOK_S, lambda: self._look(_FIRST_LOOK_S))
 
