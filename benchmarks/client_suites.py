@@ -21,8 +21,8 @@ from collections import Counter
 from pathlib import Path
 
 SUITES = {
-    "nbclient": ["flaky", "nbconvert", "pytest-asyncio", "testpath", "xmltodict"],
-    "jupyter_client": ["pytest-jupyter[client]"],
+    "nbclient": ["flaky", "nbconvert", "pytest-asyncio", "pytest-timeout", "testpath", "xmltodict"],
+    "jupyter_client": ["pytest-jupyter[client]", "pytest-timeout"],
 }
 """Name of a distribution whose source holds its tests, and what these need besides our own test packages."""
 
@@ -104,6 +104,9 @@ def main() -> int:
             count = Counter(outcomes.values())
             failed = count["failure"] + count["error"]
             print(f"| {folder.name} | {label} | {count['passed']} | {failed} | {count['skipped']} |", flush=True)
+            if not count["passed"]:
+                unexpected += 1
+                print(f"  nothing passed: see {BUILD / f'{folder.name}-{label}.log'}")
         for test, outcome in both["kernelet"].items():
             if outcome in ("failure", "error") and both["ipykernel"].get(test) not in ("failure", "error"):
                 reason = EXPECTED.get(test)
