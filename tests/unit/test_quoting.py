@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelet.protocol import quoting
-from kernelet.protocol.codec import _quick_encoder, dumps
-from kernelet.protocol.quoting import LONG_CHARS, dumps_with_long_texts, escaped, holds_long_text
+from kernelet.protocol.codec import dumps
+from kernelet.protocol.quoting import LONG_CHARS, escaped, set_aside
 
 LONG = "x" * LONG_CHARS
 ESCAPED = "".join(map(chr, range(0x80)))
@@ -31,6 +33,15 @@ def test_each_character_is_escaped_as_json_does(char: str) -> None:
     assert b'"' + escaped(f"{char}a\\{char}{char}") + b'"' == by_json(f"{char}a\\{char}{char}")
 
 
+def holds_long_text(value: dict[str, Any]) -> bool:
+    texts: list[bytes] = []
+    before = copy.deepcopy(value)
+    marked = set_aside(value, texts)
+    assert value == before
+    assert (marked is value) == (not texts)
+    return bool(texts)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
@@ -40,7 +51,7 @@ def test_each_character_is_escaped_as_json_does(char: str) -> None:
 def test_any_value_is_written_as_json_does(value: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quoting, "LONG_CHARS", 3)
-        assert dumps_with_long_texts(value, _quick_encoder) == by_json(value)
+        assert dumps(value) == by_json(value)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,28 @@ def test_where_no_long_text_is_looked_for_json_writes_it(value: dict[str, Any]) 
     assert dumps(value) == by_json(value)
 
 
+def test_a_dict_may_change_while_it_is_looked_at() -> None:
+    content: dict[str, Any] = {"a": 1, "b": {"c": 2}}
+
+    def change(*args: Any) -> Any:
+        """As another thread may, between any two lines."""
+        content[str(len(content))] = content["b"][str(len(content))] = 1
+        return change
+
+    before = sys.gettrace()
+    sys.settrace(change)
+    try:
+        assert set_aside(content, []) is content
+    finally:
+        sys.settrace(before)
+    assert len(content) > 4
+
+
+def test_who_says_the_mark_is_understood_all_the_same() -> None:
+    value = {"a": LONG, "b": quoting._MARK, "c": {"d": LONG + quoting._MARK}}
+    assert dumps(value) == by_json(value)
+
+
 def test_a_text_of_another_class_is_written_as_json_does() -> None:
     class Markup(str):
         """As of markupsafe: `replace` escapes what it puts in."""
@@ -74,7 +107,9 @@ def test_a_text_of_another_class_is_written_as_json_does() -> None:
 
 
 def test_a_lone_surrogate_in_a_long_text_is_replaced() -> None:
-    assert dumps({"a": LONG + "\ud800", "b": float("inf")}) == by_json({"a": LONG + "\ufffd", "b": "inf"})
+    assert dumps({"a": LONG + "\ud800", "b": float("inf"), "c": LONG}) == by_json(
+        {"a": LONG + "\ufffd", "b": "inf", "c": LONG}
+    )
 
 
 def test_without_the_encoder_in_c_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

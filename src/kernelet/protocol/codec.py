@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from .message import PROTOCOL_VERSION, Buffer, Channel, Content, Message
-from .quoting import Quote, dumps_with_long_texts, holds_long_text, quote_short
+from .quoting import put_back, set_aside
 from .signing import Signer
 
 DELIMITER = b"<IDS|MSG>"
@@ -81,14 +81,14 @@ _SAYS_ITSELF = frozenset({"datetime", "uuid", "ipaddress"})
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default).encode
 
 
-def _quick_encoder(quote: Quote = quote_short) -> Callable[[Any], str]:
+def _quick_encoder() -> Callable[[Any], str]:
     """Return what `_encode` is, made once for all values rather than once for each; less what tells of a circle.
 
     It is json's own encoder in C, by a private name: where that is missing, or another, `_encode` does.
     """
     try:
-        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]  # private
-        chunks = make(None, _default, quote, None, ":", ",", False, False, False)
+        make, quoted = json.encoder.c_make_encoder, json.encoder.encode_basestring  # type: ignore[attr-defined]  # private
+        chunks = make(None, _default, quoted, None, ":", ",", False, False, False)
         if "".join(chunks({"\xe9": [1, 2.5, None]}, 0)) == '{"\xe9":[1,2.5,null]}':
             return lambda value: "".join(chunks(value, 0))
     except (AttributeError, TypeError):
@@ -140,12 +140,14 @@ def dumps(value: Any) -> bytes:
 
     Raises TypeError when something in it has no JSON form, ValueError when it contains itself.
     """
+    if type(value) is not dict:
+        return _dumps_short(value)
+    texts: list[bytes] = []
     try:
-        if type(value) is dict and holds_long_text(value):
-            return dumps_with_long_texts(value, _quick_encoder)
+        raw = _encode_quickly(set_aside(value, texts)).encode()
+        return put_back(raw, texts) if texts else raw
     except (ValueError, TypeError, RecursionError):  # as below
         return _dumps_thoroughly(value)
-    return _dumps_short(value)
 
 
 def _dumps_short(value: Any) -> bytes:

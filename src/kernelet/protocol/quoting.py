@@ -8,8 +8,9 @@ of 100 characters 0.5 ms, json 2.3; base64 0.4 and 2.2. Where every sixth charac
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+import os
+from collections.abc import Sequence
+from typing import Any, Final
 
 # Texts of so many characters are worth it: below about 1000 the 34 searches take longer than json does.
 LONG_CHARS: Final = 2048
@@ -17,13 +18,10 @@ LONG_CHARS: Final = 2048
 _ESCAPES: Final = tuple(
     (ord(char), char.encode(), json.dumps(char)[1:-1].encode()) for char in ("\\", '"', *map(chr, range(0x20)))
 )
-# Stands for a long text in what json writes. It cannot be there otherwise: JSON has no control characters.
-_MARK: Final = "\0"
-_MARK_QUOTED: Final = f'"{_MARK}"'
+# Stands for a long text in what json writes. Nobody else says it.
+_MARK: Final = os.urandom(16).hex()
+# Display data and widgets' states have theirs in a dict in the content, or in one in that.
 _DEPTH: Final = 3
-
-Quote: TypeAlias = Callable[[str], str]
-quote_short: Quote = json.encoder.encode_basestring  # not only ASCII
 
 
 def escaped(text: str) -> bytes:
@@ -35,29 +33,29 @@ def escaped(text: str) -> bytes:
     return raw
 
 
-def holds_long_text(value: dict[str, Any], depth: int = _DEPTH) -> bool:
-    """Whether a dict has a long text in it, or in dicts in it: where display data and widgets' states have theirs."""
-    for item in value.values():
-        kind = type(item)
-        if (kind is str and len(item) >= LONG_CHARS) or (
-            kind is dict and depth > 1 and item and holds_long_text(item, depth - 1)
-        ):
-            return True
-    return False
+def set_aside(value: dict[Any, Any], texts: list[bytes], depth: int = _DEPTH) -> dict[Any, Any]:
+    """Return `value` with a mark for each long text in it, or in dicts in it; add those, escaped, to `texts`.
 
-
-def dumps_with_long_texts(value: Any, encoder: Callable[[Quote], Callable[[Any], str]]) -> bytes:
-    """Return `value` as JSON. `encoder(quote)` writes it but for its texts; the long ones are left out and put in here.
-
-    Raises what that does, and UnicodeEncodeError for a lone surrogate.
+    `value` itself stays as it is: the user's, which another thread may change meanwhile. Not a hook of json's that is
+    called for each text: its code in C is not made for values that change while it calls.
     """
-    texts: list[bytes] = []
+    items, marked = list(value.items()), None
+    for key, item in items:
+        kind = type(item)
+        if kind is str and len(item) >= LONG_CHARS:  # of a subclass `encode` might do anything
+            texts.append(escaped(item))
+            instead: Any = _MARK
+        elif kind is dict and item and depth > 1:
+            instead = set_aside(item, texts, depth - 1)
+        else:
+            continue
+        if instead is not item:
+            marked = marked or dict(items)
+            marked[key] = instead
+    return marked or value
 
-    def quote(text: str) -> str:
-        if len(text) < LONG_CHARS or type(text) is not str:  # a subclass may have an `encode` of its own
-            return quote_short(text)
-        texts.append(escaped(text))
-        return _MARK_QUOTED
 
-    between = encoder(quote)(value).encode().split(_MARK.encode())
+def put_back(raw: bytes, texts: Sequence[bytes]) -> bytes:
+    """Return JSON with `texts` in the places of their marks. Raises ValueError where somebody else says the mark."""
+    between = raw.split(_MARK.encode())
     return b"".join([part for pair in zip(between, [*texts, b""], strict=True) for part in pair])
