@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..protocol.dap import Conversation, DapMessage, Event, MalformedFrame, Response, ReverseRequest
+from .debug_threads import keep_to_the_living
 from .lane import SUBSHELL_THREAD
 from .sockets import mark_service_thread
 
@@ -77,6 +78,7 @@ class Debugpy:
         for thread in threading.enumerate():
             if _is_ours(thread.name):
                 mark_service_thread(thread)
+        keep_to_the_living()
         hook = sys.breakpointhook
         host, port = debugpy.listen(("127.0.0.1", 0))
         sys.breakpointhook = hook
