@@ -28,6 +28,20 @@ def begin():
     _thread.start_new_thread(run, (ended,))
     ended.acquire()
 """
+# One that looks again in a moment whether something can be interrupted. Threads that are made up are counted as those
+# without a name are.
+OURS = """
+import threading
+from kernelet.runtime.interrupt import Interrupts
+class Noted(Interrupts):
+    def interrupt_from_outside(self):
+        looked.set()
+looked = threading.Event()
+count = int(threading._newname("%d"))
+Noted()._wait_until_unshielded()
+looked.wait()
+int(threading._newname("%d")) - count - 1
+"""
 UNTIL_GONE = """
 import sys, threading, time
 made_up = set()
@@ -60,6 +74,12 @@ def test_thread_with_the_ident_of_one_that_has_ended_goes_on_after_a_stop(debugg
     stop = debugger.stopped()
     assert stop.place == ("stop", 3)
     assert debugger.finish(stop, cell).status == "ok"
+
+
+@pytest.mark.better_than_ipykernel("it has none of these")
+def test_bare_thread_of_the_kernels_is_none_to_the_debugger(debugger: Debugging) -> None:
+    debugger.breakpoints("1 + 1", 1)
+    assert debugger.kernel.execute(OURS).result == {"text/plain": "0"}
 
 
 def test_bare_thread_of_the_users_stops_at_a_breakpoint(debugger: Debugging) -> None:

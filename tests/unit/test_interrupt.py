@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -274,8 +273,9 @@ class Lane:
         self.interrupts = Interrupts()
         # What is to be done a moment later, which the test does in its own time.
         self.later: list[Callable[[], object]] = []
-        start = SimpleNamespace(start_new_thread=lambda call, args: self.later.append(lambda: call(*args)))
-        monkeypatch.setattr(kernelet.runtime.interrupt, "_thread", start)
+        monkeypatch.setattr(
+            kernelet.runtime.interrupt, "start_new_thread", lambda call, args: self.later.append(lambda: call(*args))
+        )
         self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

@@ -5,10 +5,10 @@ A press comes from the main thread's signal handler, or from the wire while main
 
 from __future__ import annotations
 
-import _thread
 import faulthandler
 import sys
 import threading
+from _thread import start_new_thread  # not pydevd's: see `interrupt`
 from types import FrameType
 
 from .attribution import Attribution
@@ -32,7 +32,7 @@ class Escalation:
     def press(self, number: int, running: bool) -> None:
         """Do what this press does beside interrupting the cells; `running`: one still runs. Any thread."""
         if number == USER_THREADS_AT:
-            _thread.start_new_thread(self._interrupt_threads, ())  # not in a signal handler: it imports
+            start_new_thread(self._interrupt_threads, ())  # not in a signal handler: it imports
         elif number >= STACKS_AT and (running or self._threads()):
             self.tell_stacks(f"interrupted {number} times; what every thread does now:")
 

@@ -13,13 +13,13 @@ Source of the traps: trio `_core/_ki.py`; ipykernel#881 (an interrupt that does 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # CPython's C half of signal; every CPython has it
-import _thread
 import contextlib
 import os
 import signal
 import sys
 import threading
 import time
+from _thread import start_new_thread  # this very one: pydevd replaces it by one that calls a thread the user's
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, ClassVar, Protocol
@@ -212,7 +212,7 @@ class Interrupts:
         self.due = self._user
         # The first words on a request are said before it begins; an interrupt then is for it, and not for the next.
         coming = not (self._user or self._handling or self.idle)
-        _thread.start_new_thread(self._interrupt_again, (self._user, self._requests_begun + coming))
+        start_new_thread(self._interrupt_again, (self._user, self._requests_begun + coming))
 
     def _interrupt_again(self, was_due: bool, last_request: int) -> None:
         time.sleep(_TRY_AGAIN_S)
@@ -286,7 +286,7 @@ class Interrupts:
         if self.forking or is_to_be_finished(frame, busy) or (self._user and self._fragile.found(frame)):
             if not self.presses.hold():
                 # Not from here: it would call this handler again, inside itself, before that code moves on.
-                _thread.start_new_thread(self._signal_again, ())
+                start_new_thread(self._signal_again, ())
             return False
         self.presses.acted()
         if self.alone:
@@ -316,4 +316,4 @@ class Interrupts:
         """Have another try at an interrupt that Python has swallowed, if its user code still runs. That thread."""
         if threading.get_ident() == self._thread and self._user:
             self.presses.give_back()
-            _thread.start_new_thread(self._signal_again, ())
+            start_new_thread(self._signal_again, ())

@@ -10,12 +10,12 @@ Main's thread; `_Alarm` has one of its own.
 
 from __future__ import annotations
 
-import _thread
 import os
 import queue
 import select
 import threading
 import time
+from _thread import start_new_thread  # not pydevd's: see `interrupt`
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -209,7 +209,7 @@ class Toolkit:
         if self._interrupts.cancel is not None:
             self._interrupts.cancel()
         self._wake()
-        _thread.start_new_thread(self._interrupt_long_callback, (self._run_number,))
+        start_new_thread(self._interrupt_long_callback, (self._run_number,))
 
     def _interrupt_long_callback(self, run_number: int) -> None:
         time.sleep(_CALLBACK_S)
