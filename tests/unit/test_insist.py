@@ -160,6 +160,22 @@ def test_it_is_sent_again_later_and_later(rig: Rig) -> None:
     assert waits[-1] == 0.1
 
 
+def test_main_is_made_to_look_after_a_signal_of_the_users(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python may have looked for signals just before it came, and have blocked since."""
+    sent: list[int] = []
+    monkeypatch.setattr(signal, "pthread_kill", lambda thread, number: sent.append(number))
+    before = signal.signal(signal.SIGUSR2, lambda *_: None)
+    signal.raise_signal(signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, before)
+    while rig.wire.turn() is not None:
+        pass
+    assert sent == [signal.SIGURG]
+    signal.raise_signal(signal.SIGURG)
+    while rig.wire.turn() is not None:
+        pass
+    assert sent == [signal.SIGURG]
+
+
 def test_a_press_that_was_sent_again_just_as_it_was_acted_on_interrupts_once(rig: Rig) -> None:
     """The wire has decided to signal again; before it does, the cell is interrupted."""
     steps = [rig.insistence.resend, interrupt]

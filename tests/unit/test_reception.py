@@ -25,7 +25,8 @@ class Desk:
         self.socket = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.answers: list[Callable[[], bool]] = []
         self.passed_on = 0
-        self.reception = Reception(self.socket, self._receive, self._pass_on)
+        self.main_keeps_out = False
+        self.reception = Reception(self.socket, self._receive, self._pass_on, self)
 
     def _receive(self) -> bool:
         os.eventfd_read(self.socket)
@@ -97,6 +98,17 @@ def test_a_selector_may_be_closed_and_another_take_its_number(desk: Desk) -> Non
     assert not desk.reception.sleep(second)
     os.close(second)
     desk.reception.wake()
+    assert desk.reception.sleep(NO_SELECTOR)
+
+
+def test_who_keeps_out_sleeps_beside_the_socket_and_hears_nothing_of_it(desk: Desk, selector: int) -> None:
+    desk.main_keeps_out = True
+    desk.arrive()
+    desk.reception.wake()
+    assert desk.reception.sleep(NO_SELECTOR)
+    assert not desk.reception.sleep(selector)
+    desk.main_keeps_out = False
+    desk.answers.append(lambda: True)
     assert desk.reception.sleep(NO_SELECTOR)
 
 

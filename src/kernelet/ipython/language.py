@@ -19,6 +19,7 @@ from ..runtime.background import tell_of_threads
 from ..runtime.deadline import DEADLINE, interrupter
 from ..runtime.host import Host
 from ..runtime.on_import import call_after_import
+from ..runtime.signals import taken_by_users
 from ..runtime.thread_parents import ThreadParents
 from . import aliases, faults
 from .app import IPKernelApp
@@ -81,6 +82,7 @@ class IPythonLanguage(Questions):
             self.shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
             self.shell.user_ns_hidden["__session__"] = os.environ["JPY_SESSION_NAME"]
         self.host.parking.call(self._app.run_startup)
+        self.host.wire.main_keeps_out = taken_by_users()
 
     def _redirect(self) -> None:
         """Put our streams in the place of sys.stdout and sys.stderr, and capture the descriptors under them."""
@@ -128,6 +130,7 @@ class IPythonLanguage(Questions):
                 context.run(DEADLINE.set, None)
             interrupts.end_request()
             interrupts.install()
+            self.host.wire.main_keeps_out = taken_by_users()
             self.shell.numbers.end()
             self.running.pop(id(parent), None)
         self._leave_forked_child(reply["status"])
@@ -248,6 +251,7 @@ class IPythonLanguage(Questions):
         handler = getattr(self.comms, request.message.msg_type)
         message = dict(request.parent.message)
         self.with_parent(request.lane, request.parent, handler, None, list(request.message.idents), message)
+        self.host.wire.main_keeps_out = taken_by_users()
         self.drain()
 
     # -- debugger --------------------------------------------------------------------------------------------------

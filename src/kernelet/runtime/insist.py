@@ -28,6 +28,8 @@ _LAST_LOOK_S = 0.1
 _ROOM = 4096
 # Beside numbers of signals: makes the wire look.
 _LOOK = b"\0"
+# What the wire finds there that is no signal of the user's.
+_OURS = _LOOK + bytes([signal.SIGINT, getattr(signal, "SIGURG", signal.SIGINT)])
 
 
 class Insistence(Presses):
@@ -145,8 +147,11 @@ class Insistence(Presses):
             self._read()
         elif numbers and self.pressed + unnoted <= self._acted:
             # Other signals; but a SIGINT may come at this moment, and Python's handler then finds nothing to count.
-            self._taken_by_wire += self._read().count(signal.SIGINT)
+            taken = self._read()
+            self._taken_by_wire += taken.count(signal.SIGINT)
             unnoted = 0
+            if taken.strip(_OURS):  # one of the user's: main may have been about to block, too
+                self.resend()
         if self._ours() and self.pressed + unnoted > self._acted:
             self._interrupts.pass_on(self.pressed + unnoted)
             self.resend()

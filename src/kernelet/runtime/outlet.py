@@ -47,6 +47,8 @@ class Outlet:
         self._sending.acquire()
         self._sender: int | None = None
         self._flushed = 0.0
+        # Handlers of the user's might raise where main sends or receives (`signals.py`): the wire does both then.
+        self.main_keeps_out = False
         # What clients that were away may ask for again. Whoever takes things out keeps them here.
         self.recent = Recent()
 

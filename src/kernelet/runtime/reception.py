@@ -13,19 +13,31 @@ import contextlib
 import os
 import select
 from collections.abc import Callable
+from typing import Protocol
 
-from .dozing import Bed
+from .dozing import NO_SELECTOR, Bed
+
+
+class KeptOut(Protocol):
+    """What tells whether main is to leave the socket to the wire (`outlet.py`)."""
+
+    main_keeps_out: bool
 
 
 class Reception(Bed):
     """A bed with a socket at its side. Owns an epoll set."""
 
-    def __init__(self, descriptor: int, receive: Callable[[], bool], pass_on: Callable[[], None]) -> None:
+    def __init__(
+        self, descriptor: int, receive: Callable[[], bool], pass_on: Callable[[], None], outlet: KeptOut
+    ) -> None:
         """`descriptor` is the socket's.
 
         `receive` takes what has come there and tells whether it is for this thread; `pass_on` lets the wire look.
         """
         super().__init__()
+        self._outlet = outlet
+        # The selector that is watched here; what a bed without a socket watches is its own business.
+        self._watched = NO_SELECTOR
         self._descriptor = descriptor
         self._receive = receive
         self._pass_on = pass_on
@@ -35,7 +47,9 @@ class Reception(Bed):
 
     def sleep(self, selector: int) -> bool:
         """Return True when there is a request to handle, or `wake` was called; False when `selector` has something."""
-        if selector != self._selector or selector >= 0:
+        if self._outlet.main_keeps_out:
+            return super().sleep(selector)
+        if selector != self._watched or selector >= 0:
             self._look_at(selector)
         while True:
             ready = self._epoll.poll()
@@ -54,10 +68,10 @@ class Reception(Bed):
                 raise
 
     def _look_at(self, selector: int) -> None:
-        if selector != self._selector and self._selector >= 0:
+        if selector != self._watched and self._watched >= 0:
             with contextlib.suppress(OSError):  # its loop was closed, and with it the descriptor
-                self._epoll.unregister(self._selector)
-        self._selector = selector
+                self._epoll.unregister(self._watched)
+        self._watched = selector
         if selector >= 0:
             try:  # each time: another loop's may have got the same number
                 self._epoll.modify(selector, select.EPOLLIN)

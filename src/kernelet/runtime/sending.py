@@ -108,6 +108,9 @@ class Sending(Outlet):
         self._pause_fds(not roomy)
 
     def leave(self) -> None:
+        if self.main_keeps_out:
+            super().leave()
+            return
         while self._leaves_here() and self._sending.acquire(blocking=False):
             try:
                 self._sender = threading.get_ident()

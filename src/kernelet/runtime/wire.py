@@ -206,7 +206,7 @@ class Wire(Sending):
         if not reception_is_possible():
             return None
         fd = int(self.sockets.by_name["shell"].getsockopt(zmq.FD))
-        reception = Reception(fd, lambda: self.receive_here(accept), lambda: self._leave_to_wire(True))
+        reception = Reception(fd, lambda: self.receive_here(accept), lambda: self._leave_to_wire(True), self)
         # Behind it: who comes first is woken first.
         self._ready.remove(fd)
         self._ready.add(fd, exclusive=True)
