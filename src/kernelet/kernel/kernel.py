@@ -28,7 +28,7 @@ from ..runtime.presses import signal_main
 from ..runtime.sockets import Sockets, keep_zero_copy_alive, mark_service_thread
 from ..runtime.swallowed import repeat_swallowed
 from ..runtime.wire import Wire
-from . import handlers
+from . import handling
 from .concurrency import Concurrent
 from .greeting import Greeting
 from .language import Language
@@ -200,11 +200,11 @@ class Kernel:
 
     def handle(self, lane: Lane, message: Message) -> None:
         """Answer a message in `lane`'s thread."""
-        handlers.handle(self, lane, message)
+        handling.handle(self, lane, message)
 
     def answer(self, message: Message) -> None:
         """Answer a message that user code kept back; it told the status itself. The calling thread."""
-        handlers.answer(self, message)
+        handling.answer(self, message)
 
     def publish_status(self, state: State, parent: Parent, lazy: bool = True) -> None:
         """Publish the kernel's state. Any thread."""
