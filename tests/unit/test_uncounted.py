@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from needs import OTHER_MACHINE
+
 NEW = sys.implementation.name == "cpython" and sys.version_info >= (3, 12)
 
 
@@ -90,7 +92,7 @@ def test_life_goes_on() -> None:
     )
 
 
-@pytest.mark.skipif(not NEW, reason="needs immortal objects")
+@pytest.mark.skipif(not NEW, reason=f"{OTHER_MACHINE}its Python has immortal objects")
 def test_where_counts_lie_elsewhere_nothing_is_written() -> None:
     assert run("""
         import ctypes, sys
