@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import zmq
 
 from benchmarks.client import Fault
-from benchmarks.flow import ask, begin, cell, features, flow
+from benchmarks.flow import begin, cell, features, flow
 from benchmarks.metrics.definition import Row, Samples, metric
 from benchmarks.session import Session
 
@@ -82,9 +82,9 @@ def subshell(session: Session) -> Samples:
         raise Fault("no subshells")
     created, ids = [], []
     for _ in range(session.bench.count(5, 1)):
-        asked = time.perf_counter()
-        ids.append(new_subshell(session))
-        created.append((time.perf_counter() - asked) * 1e3)
+        subshell_id, took_s = _create_subshell(session)
+        ids.append(subshell_id)
+        created.append(took_s * 1e3)
     cell(session, "pass", subshell_id=ids[0])
     idle = [cell(session, "pass", subshell_id=ids[0]).took_s * 1e3 for _ in range(session.bench.count(30, 3))]
     with computing(session):
@@ -100,7 +100,15 @@ def subshell(session: Session) -> Samples:
 
 def new_subshell(session: Session) -> str:
     """Create a subshell and return its id. Raises Fault."""
-    content = ask(session, "create_subshell_request", {}).content
+    return _create_subshell(session)[0]
+
+
+def _create_subshell(session: Session) -> tuple[str, float]:
+    """Create a subshell; return its id, and the seconds until the reply. Raises Fault."""
+    client = session.client
+    asked = client.request("create_subshell_request", {})
+    came = flow(client, [asked], socket=client.control, deadline_s=_TRIP_DEADLINE_S, settle=False)
+    content = client.decode(came.replies[0]).content
     if content.get("status") != "ok" or not isinstance(content.get("subshell_id"), str):
         raise Fault(f"no subshell: {str(content)[:80]}")
-    return str(content["subshell_id"])
+    return str(content["subshell_id"]), came.replied - came.sent
