@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -239,17 +240,16 @@ class KerneletLoader(Loader):
 
 @asynccontextmanager
 async def served(command: list[str], port: int) -> AsyncIterator[psutil.Process]:
-    """Run a server until the block ends."""
+    """Run a server until the block ends, which begins when it is ready (its zygote has what it imports)."""
     environment = {**os.environ, "KERNELET_TOKEN": TOKEN, "KERNELET_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen([sys.executable, *command], env=environment)  # noqa: ASYNC220  # once
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
             for _ in range(600):
-                try:
-                    await http.get(f"http://127.0.0.1:{port}/health")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.1)
+                with contextlib.suppress(httpx.TransportError):
+                    if (await http.get(f"http://127.0.0.1:{port}/ready")).status_code in (200, 404):
+                        break
+                await asyncio.sleep(0.1)
         yield psutil.Process(process.pid)
     finally:
         process.terminate()
