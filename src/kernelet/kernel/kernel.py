@@ -135,6 +135,7 @@ class Kernel:
         if self._exit_status is not None:
             return
         self._exit_status = status
+        self.routing.loading.hurry()
         thread = threading.Thread(target=self._leave, name="kernelet-exit", daemon=True)
         mark_service_thread(thread)
         thread.start()

@@ -151,6 +151,8 @@ def run_on(
         prepare(kernel)
     kernel.start()
     # From here on another thread answers: IPython may take its time.
+    if "IPython.core.interactiveshell" not in sys.modules:
+        kernel.routing.loading.wait()
     from ..ipython.language import IPythonLanguage
     from ..runtime.host import Host
     from ..runtime.lane import Lane

@@ -15,6 +15,7 @@ from ..runtime.lane import Lane, Offer
 from ..runtime.plain_parking import PlainParking
 from ..runtime.sockets import mark_service_thread
 from . import handlers
+from .loading import Loading
 
 if TYPE_CHECKING:
     from .kernel import Kernel
@@ -44,6 +45,7 @@ class Routing:
         self._kernel = kernel
         self._early: list[Message] = []
         self._lock = threading.Lock()
+        self.loading = Loading()
         # Whether any client was heard yet.
         self.heard = False
         # Answers questions while main runs a cell; None until that is needed.
@@ -143,5 +145,6 @@ class Routing:
         with self._lock:
             if self._kernel.main is None:
                 self._early.append(message)
+                self.loading.hurry()
             else:
                 (self._kernel.control if message.channel == "control" else self._kernel.main).post(message)
