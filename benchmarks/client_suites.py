@@ -22,7 +22,7 @@ from pathlib import Path
 
 SUITES = {
     "nbclient": ["flaky", "nbconvert", "pytest-asyncio", "pytest-timeout", "testpath", "xmltodict"],
-    "jupyter_client": ["pytest-jupyter[client]", "pytest-timeout"],
+    "jupyter_client": ["pytest-asyncio", "pytest-jupyter[client]", "pytest-timeout"],
 }
 """Name of a distribution whose source holds its tests, and what these need besides our own test packages."""
 
