@@ -220,7 +220,7 @@ class IPythonLanguage(Questions):
         if self.host.capture is None:
             return
         self._c_stdout.flush()
-        self.host.capture.drain()
+        self.host.capture.drain_if_written()
 
     def _save_history_later(self) -> None:
         """Write the history rows that wait, in IPython's saving thread, a second after the first. Any thread."""

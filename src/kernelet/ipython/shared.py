@@ -5,20 +5,25 @@ its own, or puts a lock around what is one for all.
 """
 
 from __future__ import annotations
+import __future__
 
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import SimpleNamespace
-from typing import Any, Literal, Self
+from functools import reduce
+from operator import or_
+from types import CodeType, SimpleNamespace
+from typing import Any, Final, Literal, Self
 
 from IPython.core.builtin_trap import BuiltinTrap
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.display_trap import DisplayTrap
 from IPython.core.magic import MagicsManager
 from IPython.core.payload import PayloadManager
+
+_FUTURE: Final = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 
 
 class TaskCell:
@@ -108,6 +113,16 @@ class FlagsByThread(CachingCompiler):
     @flags.setter
     def flags(self, value: int) -> None:
         self._for_all = value & ~self._extra
+
+    def __call__(self, source: Any, filename: str, symbol: str, **options: Any) -> CodeType:
+        """Compile, and keep what of __future__ the source asks for: codeop's, which asks feature by feature."""
+        if options:
+            return super().__call__(source, filename, symbol, **options)
+        code: CodeType = compile(source, filename, symbol, self.flags, True)
+        asked = code.co_flags & _FUTURE
+        if asked:
+            self.flags |= asked
+        return code
 
     @property
     def _extra(self) -> int:

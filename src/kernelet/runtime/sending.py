@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any, cast
 
 import zmq
@@ -37,7 +39,8 @@ _SEND_AT_MOST = 256
 # pyzmq's own methods, without the wrapper around each that looks for options of other kinds of sockets.
 raw_socket: Any = zmq.backend.Socket
 # Plain numbers: with pyzmq's enums each of these costs a microsecond and more.
-_EVENTS, _POLLIN, _NOBLOCK, _MORE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS, _POLLIN, _MORE, _LAST = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK | zmq.SNDMORE), (int(zmq.NOBLOCK),)
+_exhaust = deque[Any](maxlen=0).extend
 
 
 class Sending(Outlet):
@@ -234,7 +237,6 @@ def _send_frames(socket: zmq.Socket[bytes], frames: list[Buffer], size: int) -> 
     if size >= _COPY_BELOW:
         socket.send_multipart(cast("list[bytes]", frames), zmq.NOBLOCK, copy=False)
         return
-    send, last = raw_socket.send, len(frames) - 1
-    for frame in frames[:last]:
-        send(socket, frame, _MORE)
-    send(socket, frames[last], _NOBLOCK)
+    # The loop is C's: a fifth of the bytecodes, and no signal handler of the user's runs with half a message sent.
+    flags = chain(repeat(_MORE, len(frames) - 1), _LAST)
+    _exhaust(map(raw_socket.send, repeat(socket), frames, flags))
