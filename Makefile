@@ -7,7 +7,7 @@ ROOT_TOO := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Named after the Python: with another one, .venv is made anew.
 MADE := $(VENV)/made-by-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || echo nothing)
 
-.PHONY: help run lab test check lint types bench bench-service cov soak soak-service features client-suites clean
+.PHONY: help run lab test check lint types bench bench-goals bench-service cov soak soak-service features client-suites clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make check  lint, types and test: what has to pass before a commit"
 	@echo "make bench  measure kernelet beside other kernels"
+	@echo "make bench-goals  measure kernelet and its floor in many rounds, for the goals of a quiet machine"
 	@echo "make bench-service  measure the service beside a plain one"
 	@echo "make features       ask every kernel for every feature, and print the table"
 	@echo "make client-suites  run the test suites of nbclient and jupyter_client on kernelet"
@@ -49,6 +50,9 @@ bench-service: $(VENV)/has-bench
 bench: $(VENV)/has-bench
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/run.py
+
+bench-goals: $(VENV)/has-bench
+	$(BIN)/python benchmarks/run.py --kernels kernelet floor --rounds 12 --json build/goals.json
 
 features: $(VENV)/has-bench
 	$(BIN)/python benchmarks/peers.py

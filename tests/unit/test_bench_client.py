@@ -177,10 +177,16 @@ def test_a_goal_is_a_value_and_more_may_be_better(bench: Bench) -> None:
     )
     metric = dataclasses.replace(METRICS["execute"], rows=rows)
     results = rounds.Results()
-    results.samples[OURS, "fast"] = [[0.5]]
-    results.samples[OURS, "many"] = [[9.0]]
-    reached = [(value, is_reached) for _, value, _, is_reached in Report(results, [OURS], [metric], []).goals()]
-    assert reached == [(0.5, True), (9.0, False), (None, False)]
+    results.samples[OURS, "fast"] = [[2.5], [0.4, 0.5, 3.0], [1.5]]
+    results.samples[OURS, "many"] = [[9.0], [8.0]]
+    results.samples[FLOOR, "fast"] = [[0.3], [0.2]]
+    verdicts = Report(results, [OURS, FLOOR], [metric], []).goals()
+    told = [(verdict.best, verdict.median, verdict.floor, verdict.reached) for verdict in verdicts]
+    # The best round is what a quiet machine is like.
+    assert told == [(0.5, 1.5, 0.2, True), (9.0, 8.5, None, False), (None, None, None, False)]
+    assert str(verdicts[0]) == (
+        "reached kernelet, fast [fast]: 0.500 at best, 1.50 all in all, goal 1.00, floor 0.200 at best"
+    )
 
 
 def test_a_lost_message_in_a_flow_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from typing import Any
 
 from kernelet.service.backends.backend import Message
@@ -25,25 +24,12 @@ class Recorder:
                 return
         self.messages.append(
             {
-                "header": _plain(message["header"]),
-                "parent_header": _plain(message.get("parent_header", {})),
-                "metadata": _plain(message.get("metadata", {})),
-                "content": _plain(message["content"]),
+                "header": message["header"],
+                "parent_header": message.get("parent_header", {}),
+                "metadata": message.get("metadata", {}),
+                "content": message["content"],
                 "buffers": [base64.b64encode(bytes(one)).decode("ascii") for one in message.get("buffers", [])],
                 "msg_type": msg_type,
                 "channel": channel,
             }
         )
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON's own types: jupyter_client has made dates of the dates in headers."""
-    match value:
-        case dict():
-            return {key: _plain(one) for key, one in value.items()}
-        case list() | tuple():
-            return [_plain(one) for one in value]
-        case datetime():
-            return value.isoformat()
-        case _:
-            return value

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Any, Final
+from typing import Final
 
-# Numbers of ZMQ's ABI; the socket is jupyter_client's, and the service imports no zmq of its own.
-_CONNECT_RETRIED: Final = 0x0004
-_DISCONNECTED: Final = 0x0200
-_POLLIN: Final = 1
+import zmq
+import zmq.asyncio
 
 _RETRIED_WITHIN_S: Final = 0.2
 """Where ZMQ itself connects again, it says so long before."""
-_LOOK_S: Final = 0.02
 
 
-async def broken(socket: Any) -> None:
-    """Return when this zmq.asyncio socket will never receive again: everything before has been read, too.
+async def broken(socket: zmq.Socket[bytes]) -> None:
+    """Return when this socket will never receive again, but for what lies in it.
 
     Where the other side has closed its connection, ZMQ connects again by itself.
     """
-    monitor = socket.get_monitor_socket(_DISCONNECTED | _CONNECT_RETRIED)
+    events = int(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
+    source = socket.get_monitor_socket(events)
+    monitor = zmq.asyncio.Socket.shadow(source)
     try:
         disconnected = False
         while True:
@@ -29,10 +28,10 @@ async def broken(socket: Any) -> None:
                 async with asyncio.timeout(_RETRIED_WITHIN_S if disconnected else None):
                     said, _ = await monitor.recv_multipart()
             except TimeoutError:
-                break
+                return
             (event,) = struct.unpack_from("=H", said)
-            disconnected = event == _DISCONNECTED
+            disconnected = event == int(zmq.EVENT_DISCONNECTED)
     finally:
-        socket.disable_monitor()
-    while int(socket.EVENTS) & _POLLIN:  # noqa: ASYNC110  # who reads it is told, nobody else
-        await asyncio.sleep(_LOOK_S)
+        socket.disable_monitor()  # first: it says good-bye there, and waits for somebody who could hear it
+        monitor.close()
+        source.close(0)

@@ -1,4 +1,4 @@
-"""Kernels on this machine: jupyter_client starts them, over sockets in a private folder. Runs in the service's loop."""
+"""Kernels on this machine: jupyter_client starts them, with sockets in a private folder. Runs in the service's loop."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from kernelet.launch import spec
 from kernelet.launch.provisioner import ZygoteProvisioner
-from kernelet.service.backends.backend import GAP, Kernel, KernelRequest, Listener
-from kernelet.service.backends.broken import broken
+from kernelet.service.backends.backend import Kernel, KernelRequest, Listener, Message
+from kernelet.service.backends.channels import Channels
 from kernelet.service.backends.processes import MARK, kill_tree, started_at
 from kernelet.service.backends.readiness import Readiness
 from kernelet.service.errors import NotFound, ServiceError, Unavailable
@@ -31,21 +30,16 @@ from kernelet.service.settings import Settings
 
 logger = logging.getLogger("kernelet.service")
 
-CHANNELS = ("shell", "stdin", "control")
 SECRETS = ("KERNELET_TOKEN", "KERNELET_BACKEND_TOKEN", "JUPYTER_TOKEN")
 """Of the service: user code must not read them."""
 
-_RECONNECT_MS = 2
-"""The same for each trial: doubled, as it was, a kernel that listens after 15 ms is found after 30."""
-_UNREAD = 16
-"""Messages of up to a megabyte that may wait in a socket; what is behind them waits in the kernel."""
 _LEAVING_S = 1.0
 _LAST_WORDS_S = 0.05
 """After its death, what a kernel sent before still comes out of the sockets."""
 
 
 class LocalKernel:
-    """One kernel process, its sockets, and the tasks that read them."""
+    """One kernel process and its sockets."""
 
     def __init__(self, manager: AsyncKernelManager, kernel_id: str, log: Path, max_message: int) -> None:
         self.kernel_id = kernel_id
@@ -55,23 +49,13 @@ class LocalKernel:
         self._manager = manager
         assert manager.provisioner is not None, "start_kernel comes first"
         self._provisioner = manager.provisioner
-        client: AsyncKernelClient = manager.client()  # with a context of its own: in a shared one a flood took 600 MB
-        # A new kernel is connected to before it listens; ZMQ's next trial would come 100 ms later.
-        client.context.reconnect_ivl = _RECONNECT_MS
-        client.context.reconnect_ivl_max = 0
-        client.context.rcvhwm = _UNREAD
-        # Code can send what it likes: beyond this ZMQ breaks the connection.
-        client.context.maxmsgsize = max_message
-        client.start_channels(hb=False)
-        self._client = client
         self._listener: Listener = lambda channel, message: None
         self._born = started_at(self.pid)
         self._dead = asyncio.Event()
-        self._welcomed = False
         self._leaving = False
         self._killing: asyncio.Task[None] | None = None
-        self._tasks = [asyncio.create_task(self._read(channel)) for channel in CHANNELS]
-        self._tasks += [asyncio.create_task(self._read_iopub()), asyncio.create_task(self._watch())]
+        self._channels = Channels(manager.get_connection_info(), max_message, self._hear)
+        self._watching = asyncio.create_task(self._watch())
 
     def listen(self, listener: Listener) -> None:
         """Hand all messages to `listener` from now on."""
@@ -83,13 +67,10 @@ class LocalKernel:
             await asyncio.shield(self.gone)
         if self.gone.done() or self._killing:
             raise ConnectionError("the kernel is gone")
-        message = self._client.session.msg(msg_type, dict(content))
-        message["header"]["msg_id"] = message["msg_id"] = msg_id
-        asked_on = getattr(self._client, f"{channel}_channel")
-        asked_on.send(message)
-        # jupyter_client sends beside zmq.asyncio, which may use up the edge that tells of what has arrived: `_read`
-        # would then sleep with an answer at the door. Asking for the events makes zmq.asyncio look again.
-        _ = asked_on.socket.EVENTS
+        self._channels.send(channel, msg_type, content, msg_id)
+
+    def _hear(self, channel: str, message: Message) -> Awaitable[None] | None:
+        return self._listener(channel, message)
 
     async def interrupt(self) -> None:
         """Send SIGINT to the kernel's process group, or an interrupt_request where its spec wants that."""
@@ -122,45 +103,13 @@ class LocalKernel:
             await asyncio.wait_for(asyncio.shield(self.gone), 10)
         except TimeoutError:
             logger.error("kernel %s (process %s) does not die", self.kernel_id, self.pid)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._client.stop_channels()
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self._channels.close()
         if self._provisioner.has_process:
             await self._provisioner.wait()
         await self._manager.cleanup_resources()
         await asyncio.to_thread(shutil.rmtree, self.log.parent, ignore_errors=True)
-
-    async def _read(self, channel: str) -> None:
-        source = getattr(self._client, f"{channel}_channel")
-        while True:
-            try:
-                message = await source.get_msg()
-            except ValueError as error:  # a wrong signature, or no message at all
-                logger.warning("kernel %s sent something unreadable: %s", self.kernel_id, error)
-                continue
-            if channel == "iopub" and message["header"]["msg_type"] == "iopub_welcome":
-                # Each subscription is welcomed: a second one follows a broken connection.
-                if self._welcomed:
-                    message = {**message, "header": {**message["header"], "msg_type": GAP}}
-                self._welcomed = True
-            waiting = self._listener(channel, message)
-            if waiting is not None:
-                await waiting
-
-    async def _read_iopub(self) -> None:
-        """Read iopub, on a new socket whenever the one that it had hears nothing any more."""
-        while True:
-            reading = asyncio.create_task(self._read("iopub"))
-            try:
-                await broken(self._client.iopub_channel.socket)
-            finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-            # Not disconnect() and connect(): while messages of several parts came in, libzmq aborted (fq.cpp, !_more).
-            self._client.iopub_channel.stop()
-            self._client._iopub_channel = None
-            self._client.iopub_channel.start()
 
     async def _watch(self) -> None:
         """Wait for the death of the process without polling, where the system allows it."""

@@ -11,8 +11,8 @@ from kernelet.service.engine import Engine
 from kernelet.service.errors import TooLarge
 
 
-def engine_of(connection: HTTPConnection) -> Engine:
-    """Return the engine of the application."""
+async def engine_of(connection: HTTPConnection) -> Engine:
+    """Return the engine of the application. Async: FastAPI calls anything else in another thread."""
     engine: Engine = connection.app.state.engine
     return engine
 

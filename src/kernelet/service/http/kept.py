@@ -86,12 +86,12 @@ class Library(BaseModel):
     count: int
 
 
-def _snapshots(connection: HTTPConnection) -> Snapshots:
+async def _snapshots(connection: HTTPConnection) -> Snapshots:
     found: Snapshots = connection.app.state.snapshots
     return found
 
 
-def _library(connection: HTTPConnection) -> Stdlib:
+async def _library(connection: HTTPConnection) -> Stdlib:
     found: Stdlib = connection.app.state.library
     return found
 

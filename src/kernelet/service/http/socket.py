@@ -149,7 +149,7 @@ class _IdInUse(ServiceError):
 @router.websocket("/v1/sessions/{session_id}/ws")
 async def websocket(socket: WebSocket, session_id: str) -> None:
     """Talk to a session."""
-    engine = engine_of(socket)
+    engine = await engine_of(socket)
     await socket.accept()
     if socket.scope.get(FIRST_FRAME) and not await _authenticated(socket, engine.settings.token):
         await socket.close(4401, 'The first frame must show the token: {"type": "auth", "token": ...}')
