@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from kernelet.service.engine import Engine, SessionOptions
 from kernelet.service.errors import BadRequest, Exists, NotFound, TooMany
 from kernelet.service.execution import Execution, Options
+from kernelet.service.places import Places
 from kernelet.service.result import Done, ExecutionResult, Started, Text
 from kernelet.service.session import Session
 from kernelet.service.verdict import Ending, verdict
@@ -163,6 +165,46 @@ def test_executions_of_a_session_come_in_order(sync: Sync, run: Run) -> None:
 
     sync(several())
     assert text(run("seen")) == str(list(range(10)))
+
+
+def test_a_one_shot_that_ends_makes_no_room_for_a_session_more(start_engine: Callable[..., Sync]) -> None:
+    sync = start_engine(max_sessions=1)
+
+    async def main() -> str:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(sync.engine.ephemeral())
+            await sync.engine.create("the-only-one")
+            ending = asyncio.create_task(stack.pop_all().aclose())
+            await asyncio.sleep(0)  # no longer among the sessions, and not gone yet
+            with pytest.raises(TooMany) as caught:
+                await sync.engine.create()
+            assert not ending.done()
+            await ending
+        return str(caught.value)
+
+    assert sync(main()) == "There are 1 sessions already, as many as may be."
+
+
+def test_who_waits_for_a_place_and_gives_up_takes_none() -> None:
+    async def main() -> int:
+        places = Places(1)
+        await places.take()
+        waiting = asyncio.create_task(places.take())
+        with pytest.raises(TooMany):
+            await waiting  # nobody is leaving
+        async with places.leave():
+            waiting = asyncio.create_task(places.take())
+            await asyncio.sleep(0)
+            with pytest.raises(TooMany):
+                await places.take()  # that place is promised
+            waiting.cancel()
+            second = asyncio.create_task(places.take())
+            await asyncio.sleep(0)
+        await second
+        assert waiting.cancelled()
+        return places.taken
+
+    assert asyncio.run(main()) == 1
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_back(start_engine: Callable[..., Sync]) -> None:

@@ -162,6 +162,13 @@ def test_the_error_of_a_one_shot_has_name_value_and_traceback(served: Served) ->
     assert "{}['key']" in "\n".join(result["error"]["traceback"])
 
 
+def test_one_shots_one_after_the_other_need_one_place(serve: Callable[..., Served]) -> None:
+    """The answer comes before the kernel is gone: who asks again at once waits for the place, and is not refused."""
+    served = serve(max_concurrent_oneshot=1)
+    answers = [served.client.post("/process/interpreter/execute", json={"code": "1"}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 4
+
+
 def test_one_shots_run_side_by_side_and_over_the_cap_are_told_to_come_back(serve: Callable[..., Served]) -> None:
     served = serve(max_concurrent_oneshot=2)
     ended: list[dict[str, Any]] = []

@@ -22,6 +22,7 @@ from kernelet.service.execution import Options
 from kernelet.service.folders import Folders
 from kernelet.service.inspection import stats
 from kernelet.service.metrics import Metrics
+from kernelet.service.places import Places
 from kernelet.service.result import Event, ExecutionResult
 from kernelet.service.session import Prelude, Session
 from kernelet.service.settings import Settings
@@ -63,7 +64,9 @@ class Engine:
         self.folders = Folders(self.settings)
         self._sessions: dict[str, Session] = {}
         self._opening: dict[str, asyncio.Future[None]] = {}
-        self._oneshots = 0
+        self._opening_to_last = 0
+        """How many of those are no one-shots."""
+        self._oneshots = Places(self.settings.max_concurrent_oneshot)
         self._culler: asyncio.Task[None] | None = None
         self._watchdog: asyncio.Task[None] | None = None
         self._closed = False
@@ -106,7 +109,7 @@ class Engine:
             TooMany: there are as many sessions as there may be.
             Unavailable: no kernel could be started.
         """
-        if len(self._sessions) + len(self._opening) - self._oneshots >= self.settings.max_sessions:
+        if len(self.sessions()) + self._opening_to_last >= self.settings.max_sessions:
             self.metrics.rejected.labels("sessions").inc()
             raise TooMany(f"There are {self.settings.max_sessions} sessions already, as many as may be.", 5.0)
         return await self._create(session_id or str(uuid.uuid4()), options or SessionOptions(), ephemeral=False)
@@ -120,6 +123,7 @@ class Engine:
             raise Exists(f"Session {session_id!r} already exists. Destroy it first or use a different id.")
         request = self._request(session_id, options)
         opening = self._opening[session_id] = asyncio.get_running_loop().create_future()
+        self._opening_to_last += not ephemeral
         try:
             work, output = await asyncio.to_thread(self.folders.make, session_id)
             session = Session(
@@ -142,6 +146,7 @@ class Engine:
             self._sessions[session_id] = session
         finally:
             del self._opening[session_id]
+            self._opening_to_last -= not ephemeral
             opening.set_result(None)
         if self._closed:
             await self._end(session)
@@ -219,18 +224,19 @@ class Engine:
     @asynccontextmanager
     async def ephemeral(self, envs: Mapping[str, str] | None = None) -> AsyncIterator[Session]:
         """Lend a session that ends with the block. Raises TooMany, Unavailable."""
-        if self._oneshots >= self.settings.max_concurrent_oneshot:
+        try:
+            await self._oneshots.take()
+        except TooMany:
             self.metrics.rejected.labels("oneshot").inc()
-            raise TooMany(f"{self._oneshots} one-shot executions are running, as many as may be; try again later.")
-        self._oneshots += 1
+            raise
         session = None
         try:
             session = await self._create(uuid.uuid4().hex, SessionOptions(envs=envs or {}), ephemeral=True)
             yield session
         finally:
-            if session is not None:
-                await asyncio.shield(self._end(session))
-            self._oneshots -= 1
+            async with self._oneshots.leave():
+                if session is not None:
+                    await asyncio.shield(self._end(session))
 
     async def run(
         self, code: str, options: Options | None = None, *, envs: Mapping[str, str] | None = None

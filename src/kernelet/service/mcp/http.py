@@ -47,7 +47,8 @@ async def serve_mcp(
     from starlette.routing import Route
 
     on_demand = _OnDemand(engine, library, snapshots, choices)
-    app.router.routes.append(Route(PATH, endpoint=on_demand, include_in_schema=False))
+    # First: nothing else is at this path, and trying all others took 4 % of a call.
+    app.router.routes.insert(0, Route(PATH, endpoint=on_demand, include_in_schema=False))
     try:
         yield
     finally:
