@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import uuid
 from typing import Any
@@ -22,7 +23,7 @@ async def health() -> dict[str, str]:
 @app.post("/v1/sessions", status_code=201)
 async def create() -> dict[str, str]:
     session_id = uuid.uuid4().hex
-    sessions[session_id] = await start_new_async_kernel(kernel_name="python3")
+    sessions[session_id] = await start_new_async_kernel(kernel_name="python3", stderr=subprocess.DEVNULL)
     return {"session_id": session_id}
 
 

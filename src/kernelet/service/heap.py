@@ -1,7 +1,8 @@
-"""The C library's heap in a server that runs for months: large blocks go back to the system when they are freed."""
+"""The memory of a server that runs for months: what is freed goes back to the system, what stays is not looked at."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Final
 
@@ -26,3 +27,12 @@ def give_back() -> bool:
     except AttributeError:  # musl: it has no such thresholds
         return False
     return all(mallopt(option, LARGE_BYTES) == 1 for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))
+
+
+def keep_for_good() -> None:
+    """Spare what is there now (modules, routes, models) from all garbage collections to come.
+
+    A full collection looked at 80,000 objects that live as long as the server: 45 ms in which nobody was answered.
+    """
+    gc.collect()
+    gc.freeze()

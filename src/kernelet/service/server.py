@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from kernelet.service.engine import Engine
+from kernelet.service.heap import keep_for_good
 from kernelet.service.http.app import create_app
 from kernelet.service.settings import Settings
 
@@ -30,6 +31,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self.servers and self.servers[0].sockets:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
+            keep_for_good()
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from kernelet.service.engine import Engine
+from kernelet.service.heap import keep_for_good
 from kernelet.service.snapshots import Snapshots
 from kernelet.service.stdlib import Stdlib
 
@@ -93,4 +94,6 @@ class _OnDemand:
 
 def _import() -> tuple[ModuleType, ModuleType]:
     """Import in a thread, so that others are served meanwhile."""
-    return import_module("mcp.server.streamable_http_manager"), import_module(f"{__package__}.server")
+    modules = import_module("mcp.server.streamable_http_manager"), import_module(f"{__package__}.server")
+    keep_for_good()
+    return modules
