@@ -11,6 +11,7 @@ import zmq
 from benchmarks.client import Fault
 from benchmarks.flow import begin, cell, features, flow
 from benchmarks.metrics.definition import Row, Samples, metric
+from benchmarks.metrics.roundtrip import PASS, check_trips
 from benchmarks.session import Session
 
 _TRIP_DEADLINE_S = 3.0
@@ -86,7 +87,11 @@ def subshell(session: Session) -> Samples:
         ids.append(subshell_id)
         created.append(took_s * 1e3)
     cell(session, "pass", subshell_id=ids[0])
-    idle = [cell(session, "pass", subshell_id=ids[0]).took_s * 1e3 for _ in range(session.bench.count(30, 3))]
+    client = session.client
+    requests = [client.request("execute_request", PASS, subshell_id=ids[0]) for _ in range(session.bench.count(40, 5))]
+    trips = client.trips(client.shell, requests)  # as `execute`, so that the two can be compared
+    check_trips(session, trips)
+    idle = [(trip.settled - trip.sent) * 1e3 for trip in trips[2:]]
     with computing(session):
         try:
             busy = [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.client import Fault, Request
-from benchmarks.flow import cell, flow
+from benchmarks.flow import cell
 from benchmarks.metrics.definition import Row, Samples, metric
 from benchmarks.session import Session
 
@@ -127,13 +127,13 @@ def block(
     right: Callable[[Any], bool] = bool,
 ) -> list[float]:
     """Send one request after the other; return each one's time to the reply, in ms. `right` judges field `name`."""
-    client, times = session.client, []
-    for _ in range(session.bench.count(usual, 3)):
-        came = flow(client, [client.request(msg_type, content)], deadline_s=_DEADLINE_S)
-        times.append((came.replied - came.sent) * 1e3)
-        answer = client.decode(came.replies[0])
+    client = session.client
+    requests = client.requests(session.bench.count(usual, 3), msg_type, content)
+    trips = client.trips(client.shell, requests)
+    for trip in trips:
+        answer = client.decode(trip.reply)
         if answer.msg_type != msg_type.replace("request", "reply"):
             raise Fault(f"{answer.msg_type} for {msg_type}")
         if not right(answer.content.get(name)):
             raise Fault(f"{msg_type}: {name} is {str(answer.content.get(name))[:60]}")
-    return times
+    return [(trip.replied - trip.sent) * 1e3 for trip in trips]

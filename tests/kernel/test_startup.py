@@ -106,6 +106,29 @@ def test_a_first_cell_that_comes_early_finds_its_loop(sandbox: Sandbox, code: st
     os.close(gate)
 
 
+def test_a_first_cell_for_a_subshell_runs_there(sandbox: Sandbox) -> None:
+    """It ran in main: what has waited for the language went there, whomever it was addressed to."""
+    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
+    os.mkfifo(sandbox.path / "gate")
+    gate = os.open(sandbox.path / "gate", os.O_RDWR)
+    path = os.pathsep.join([str(sandbox.path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with RawKernel(env={"PYTHONPATH": path}, sandbox=sandbox) as raw:
+        client = raw.client()
+        made = client.reply(client.send("create_subshell_request", channel="control"), channel="control")
+        subshell_id = made["content"]["subshell_id"]
+        cell = {"code": "", "user_expressions": {"where": "__import__('threading').current_thread().name"}}
+        beside, main, nowhere = (
+            client.send("execute_request", cell, subshell_id=where)["msg_id"] for where in (subshell_id, None, "none")
+        )
+        client.reply(client.send("kernel_info_request"))  # so the cells have come as well
+        os.write(gate, b"x")
+        replies = {reply["parent_header"]["msg_id"]: reply["content"] for reply in (client.recv() for _ in "123")}
+    os.close(gate)
+    shown = [replies[one]["user_expressions"]["where"]["data"]["text/plain"] for one in (beside, main)]
+    assert shown == [f"'kernelet-subshell-{subshell_id}'", "'MainThread'"]
+    assert replies[nowhere]["ename"] == "UnknownSubshellError"
+
+
 IDLE = {
     "a task": f"{TASK}shown = task.done()",
     "await": "async def f(): return 'awaited'\nshown = await f()",

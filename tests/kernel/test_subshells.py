@@ -137,6 +137,17 @@ def test_a_subshell_that_is_never_asked_has_no_thread_and_leaves_nothing(kernel:
     assert kernel.execute(descriptors).result == before
 
 
+def test_a_subshell_that_needs_no_loop_has_none(start_kernel: Callable[..., Frontend]) -> None:
+    kernel = start_kernel()
+    subshell_id = create(kernel)
+    look = "import sys; 'asyncio' in sys.modules"
+    assert kernel.execute(look, subshell_id=subshell_id).result == {"text/plain": "False"}
+    awaits = "import asyncio\nawait asyncio.sleep(0, 'awaited')"
+    assert kernel.execute(awaits, subshell_id=subshell_id).result == {"text/plain": "'awaited'"}
+    delete(kernel, subshell_id)
+    assert listed(kernel) == []
+
+
 def test_a_subshell_keeps_its_thread(kernel: Frontend, subshell: str) -> None:
     first, second = (kernel.execute("threading.get_ident()", subshell_id=subshell).result for _ in "12")
     assert first == second

@@ -55,7 +55,7 @@ class Routing:
         """Give `main` what has waited for the language, and let it have what comes. Main thread."""
         with self._lock:
             for message in self._early:
-                (self._kernel.control if message.channel == "control" else main).post(message)
+                self._lane_of(message, main).post(message)
             self._early.clear()
             self._kernel.main = main  # last: whatever `route` posts from now on comes behind them
 
@@ -147,4 +147,11 @@ class Routing:
                 self._early.append(message)
                 self.loading.hurry()
             else:
-                (self._kernel.control if message.channel == "control" else self._kernel.main).post(message)
+                self._lane_of(message, self._kernel.main).post(message)
+
+    def _lane_of(self, message: Message, main: Lane) -> Lane:
+        """Return who handles a message that has waited for the language."""
+        if message.channel == "control":
+            return self._kernel.control
+        lane = main if message.subshell_id is None else self._kernel.subshells.get(message.subshell_id)
+        return self._kernel.control if lane is None else lane  # control answers that there is no such subshell

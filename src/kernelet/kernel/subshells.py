@@ -6,6 +6,7 @@ dict's single operations need no lock.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,9 +59,7 @@ class Subshells:
 
     def create(self) -> str:
         """Make a subshell and return its id; its thread starts with its first request."""
-        import uuid  # most kernels have no subshell
-
-        subshell_id = str(uuid.uuid4())
+        subshell_id = os.urandom(16).hex()  # no UUID: the wire may run this, and an import waits for main's imports
         interrupts = Interrupts()
         kernel = self._kernel
         parking = ParkedLoop(interrupts, kernel.log, kernel.task_error, for_this_thread=False, late=True)
@@ -88,13 +87,13 @@ class Subshells:
             subshell.lane.end()  # its thread closes it
 
     def _run(self, lane: Lane, parking: ParkedLoop, interrupts: Interrupts) -> None:
-        # Both are slow to import: not for a subshell that nobody uses, and ctypes not in a signal handler.
-        import asyncio  # noqa: F401
+        # An interrupt needs it, which may come in a signal handler; and not for a subshell that nobody uses.
         import ctypes  # noqa: F401
 
         lane.run()
         try:
-            end_tasks(parking.loop)
+            if parking.has_loop:
+                end_tasks(parking.loop)
         except (KeyboardInterrupt, RuntimeError) as error:  # RuntimeError: a task stopped or closed the loop
             self._kernel.log("info", f"lane {lane.name}: its tasks did not end: {error!r}")
         self._close(parking, interrupts)

@@ -103,6 +103,11 @@ class ParkedLoop:
             OnImport("asyncio", self._asyncio_imported)
 
     @property
+    def has_loop(self) -> bool:
+        """Whether there was any need of a loop. Any thread."""
+        return self._loop is not None
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop, made now if there is none yet. Any thread."""
         return self._loop or self._make_loop()
