@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..protocol.message import Content
@@ -199,7 +198,7 @@ def _serve(old: Kernel, heritage: Heritage, stand_in: StandIn) -> NoReturn:
     sockets = _bind(old)
     options = Options(path, {}, heritage.argv)
     run: Any = contextvars.Context().run
-    end(run(process.run_on, Path(path), sockets, options, heritage.language, prepare))
+    end(run(process.run_on, path, sockets, options, heritage.language, prepare))
 
 
 def _bind(old: Kernel) -> Any:

@@ -92,10 +92,10 @@ class EmbeddedKernel:
         """
         named = None if connection_file is None else os.fspath(connection_file)
         if named is not None and not os.path.dirname(named):
-            named = str(runtime_dir() / named)
+            named = os.path.join(runtime_dir(), named)
         fields = {} if named is None or os.path.exists(named) else {"ip": "127.0.0.1"}
         path, self._sockets = open_connection(Options(named, fields, argv))
-        self.connection_file = str(path.resolve())
+        self.connection_file = str(Path(path).resolve())
         self._own_file = named is None or bool(fields)
         self._namespace = {
             name: one for name, one in (("user_module", module), ("user_ns", local_ns)) if one is not None
