@@ -52,7 +52,7 @@ bench: $(VENV)/has-bench
 	$(BIN)/python benchmarks/run.py
 
 bench-goals: $(VENV)/has-bench
-	$(BIN)/python benchmarks/run.py --kernels kernelet floor --rounds 12 --json build/goals.json
+	$(BIN)/python benchmarks/run.py --kernels kernelet floor --rounds 14 --json build/goals.json
 
 features: $(VENV)/has-bench
 	$(BIN)/python benchmarks/peers.py

@@ -157,6 +157,7 @@ def test_the_wire_hears_of_requests_exactly_while_main_does_not_sleep(desk: Desk
         assert asleep.acquire(timeout=DEADLINE_S)
         wait_until_asleep(threads[1])
         for _ in range(3):
+            wait_until_asleep(threads[0])  # awake it would look by itself, before main has taken the news
             desk.arrive()
             assert heard.acquire(timeout=DEADLINE_S)
         go.release()

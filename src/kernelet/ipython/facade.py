@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextvars import Context
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Any as AnyTrait
@@ -168,7 +167,7 @@ class IPythonKernel(Answers, SingletonConfigurable):
             PARENT.set(current)
             return
         allowed = bool(parent.get("content", {}).get("allow_stdin", current.allow_stdin))
-        PARENT.set(replace(message_parent(parent, current), idents=idents, allow_stdin=allowed))
+        PARENT.set(message_parent(parent, current).replaced(idents=idents, allow_stdin=allowed))
 
     @property
     def _parent_header(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import Token
-from dataclasses import replace
 from typing import Any
 
 from ..protocol.codec import dumps
@@ -26,7 +25,7 @@ def message_parent(message: dict[str, Any], like: Parent) -> Parent:
     if "header" not in message:
         message = {"header": header}
     raw = like.raw if header is like.header else dumps(header)
-    return replace(like, raw=raw, header=header, message=message)
+    return like.replaced(raw=raw, header=header, message=message)
 
 
 class Hooks(threading.local):

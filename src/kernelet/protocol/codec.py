@@ -11,7 +11,6 @@ import hmac
 import itertools
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
@@ -99,7 +98,6 @@ def _quick_encoder() -> Callable[[Any], str]:
 _encode_quickly = _quick_encoder()
 # What json.loads does to compact text in UTF-8, which is what clients send; the rest of it guesses encodings.
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # not in typeshed
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
@@ -107,9 +105,13 @@ def clean_text(text: str) -> str:
 
     JSON can carry a lone surrogate, but strict readers (Rust, files written as UTF-8) then lose the whole message.
     """
-    if text.isascii() or not _SURROGATES.search(text):
+    if text.isascii():
         return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _clean(value: Any) -> Any:

@@ -7,7 +7,6 @@ Source: https://jupyter-client.readthedocs.io/en/stable/messaging.html (protocol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Channel = Literal["shell", "control", "stdin", "iopub"]
@@ -17,8 +16,7 @@ Buffer = bytes | bytearray | memoryview
 PROTOCOL_VERSION = "5.5"
 
 
-# Not frozen, and nothing generated but __init__: four times as fast to make, and ten times to define, at every start.
-@dataclass(slots=True, eq=False, repr=False)
+# These two are written out: made by `dataclass` they took ten times as long to define, at every start.
 class Parent:
     """The request that an output belongs to.
 
@@ -27,30 +25,68 @@ class Parent:
     `get_parent()`. Compared by identity: text of two requests never merges.
     """
 
-    raw: bytes = b"{}"
-    header: dict[str, Any] = field(default_factory=dict)
-    idents: tuple[bytes, ...] = ()
-    channel: Channel = "shell"
-    message: dict[str, Any] = field(default_factory=dict)
-    allow_stdin: bool = False
+    __slots__ = ("allow_stdin", "channel", "header", "idents", "message", "raw")
+
+    def __init__(
+        self,
+        raw: bytes = b"{}",
+        header: dict[str, Any] | None = None,
+        idents: tuple[bytes, ...] = (),
+        channel: Channel = "shell",
+        message: dict[str, Any] | None = None,
+        allow_stdin: bool = False,
+    ) -> None:
+        self.raw = raw
+        self.header = {} if header is None else header
+        self.idents = idents
+        self.channel: Channel = channel
+        self.message = {} if message is None else message
+        self.allow_stdin = allow_stdin
+
+    def replaced(self, **changes: Any) -> Parent:
+        """Return a copy with other values."""
+        return Parent(**{name: getattr(self, name) for name in self.__slots__} | changes)
 
 
 NO_PARENT = Parent()
 
 
-@dataclass(slots=True, eq=False, repr=False)  # as above; identity: two requests are never the same one
 class Message:
     """One verified request. `content` and `metadata` stay encoded until the lane that handles it asks for them."""
 
-    channel: Channel
-    idents: tuple[bytes, ...]
-    header: dict[str, Any]
-    header_raw: bytes
-    parent_raw: bytes
-    metadata_raw: bytes
-    content_raw: bytes
-    buffers: tuple[memoryview, ...]
-    loads: Callable[[bytes], Any]
+    __slots__ = (
+        "buffers",
+        "channel",
+        "content_raw",
+        "header",
+        "header_raw",
+        "idents",
+        "loads",
+        "metadata_raw",
+        "parent_raw",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        idents: tuple[bytes, ...],
+        header: dict[str, Any],
+        header_raw: bytes,
+        parent_raw: bytes,
+        metadata_raw: bytes,
+        content_raw: bytes,
+        buffers: tuple[memoryview, ...],
+        loads: Callable[[bytes], Any],
+    ) -> None:
+        self.channel: Channel = channel
+        self.idents = idents
+        self.header = header
+        self.header_raw = header_raw
+        self.parent_raw = parent_raw
+        self.metadata_raw = metadata_raw
+        self.content_raw = content_raw
+        self.buffers = buffers
+        self.loads = loads
 
     @property
     def msg_type(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .message import Buffer, Channel, Parent
@@ -22,7 +21,6 @@ SHORT_CHARS = 1 << 10
 UNCOUNTED = MERGE_LIMIT_CHARS // SHORT_CHARS
 
 
-@dataclass(slots=True, eq=False, repr=False)  # less to generate at every start
 class Text:
     """Text of one stream and one parent, still growing while it is the last item.
 
@@ -30,14 +28,16 @@ class Text:
     `limit`, and looks at `closed` *afterwards*: if it is true then, the part may be late, and `Outbox.rescue` knows.
     """
 
-    name: str
-    parent: Parent
-    deadline: float
-    parts: list[str] = field(default_factory=list)
-    size: int = 0
-    counted: int = 0
-    limit: int = UNCOUNTED
-    closed: bool = False
+    __slots__ = ("closed", "counted", "deadline", "limit", "name", "parent", "parts", "size")
+
+    def __init__(self, name: str, parent: Parent, deadline: float) -> None:
+        self.name = name
+        self.parent = parent
+        self.deadline = deadline
+        self.parts: list[str] = []
+        self.size = self.counted = 0
+        self.limit = UNCOUNTED
+        self.closed = False
 
     @property
     def text(self) -> str:
