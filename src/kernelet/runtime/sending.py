@@ -39,7 +39,8 @@ _SEND_AT_MOST = 256
 # pyzmq's own methods, without the wrapper around each that looks for options of other kinds of sockets.
 raw_socket: Any = zmq.backend.Socket
 # Plain numbers: with pyzmq's enums each of these costs a microsecond and more.
-_EVENTS, _POLLIN, _MORE, _LAST = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK | zmq.SNDMORE), (int(zmq.NOBLOCK),)
+EVENTS, POLLIN, NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
+_MORE, _LAST = int(zmq.NOBLOCK | zmq.SNDMORE), (NOBLOCK,)
 _exhaust = deque[Any](maxlen=0).extend
 
 
@@ -152,7 +153,7 @@ class Sending(Outlet):
         """Note the sockets that have something to read: using one has taken in the news that its descriptor tells."""
         while self._used:
             socket = self._used.pop()
-            if raw_socket.get(socket, _EVENTS) & _POLLIN:
+            if raw_socket.get(socket, EVENTS) & POLLIN:
                 self._unread.add(socket)
 
     def _let_replies_pass(self) -> None:

@@ -23,7 +23,7 @@ from .log import Log
 from .outlet import NEVER
 from .reception import Reception
 from .reception import possible as reception_is_possible
-from .sending import Sending, raw_socket
+from .sending import EVENTS, NOBLOCK, POLLIN, Sending, raw_socket
 from .sockets import Heartbeat, Sockets, mark_service_thread, wake_pair
 
 # After routing a request the wire looks at the outbox this much later by itself, so that a lane need not wake it.
@@ -35,8 +35,6 @@ _RECEIVE_AT_MOST = 256
 _BLOCKED_LOOK_S = 0.002
 # Who waits for the sockets asks this often whether there are any left.
 _GIVE_UP_LOOK_S = 0.1
-# Plain numbers: with pyzmq's enums each of these costs a microsecond and more.
-_EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
 
 Receiver = Callable[[Message], None]
 
@@ -184,7 +182,7 @@ class Wire(Sending):
             if message is None:
                 continue
             self._received.append(message)
-            if not raw_socket.get(socket, _EVENTS) & _POLLIN:
+            if not raw_socket.get(socket, EVENTS) & POLLIN:
                 return
         self._used.add(socket)
 
@@ -311,7 +309,7 @@ class Wire(Sending):
 def _receive_frames(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
     """Receive one message, None where there is none; what follows its seven first frames (buffers) is not copied."""
     try:
-        frame = raw_socket.recv(socket, _NOBLOCK, False)
+        frame = raw_socket.recv(socket, NOBLOCK, False)
     except zmq.Again:
         return None
     frames: list[Buffer] = [frame.bytes]
