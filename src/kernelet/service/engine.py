@@ -20,6 +20,7 @@ from kernelet.service.backends.local import LocalBackend
 from kernelet.service.errors import BadRequest, Exists, NotFound, ServiceError, TooMany
 from kernelet.service.execution import Options
 from kernelet.service.folders import Folders
+from kernelet.service.heap import trim
 from kernelet.service.inspection import stats
 from kernelet.service.metrics import Metrics
 from kernelet.service.places import Places
@@ -35,6 +36,7 @@ DEFAULT_ID = "default"
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _CULL_PAUSE_S = 5.0
+_TRIM_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Engine:
         self._oneshots = Places(self.settings.max_concurrent_oneshot)
         self._culler: asyncio.Task[None] | None = None
         self._watchdog: asyncio.Task[None] | None = None
+        self._trimming: asyncio.Task[None] | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -92,7 +95,7 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        for task in (self._culler, self._watchdog):
+        for task in (self._culler, self._watchdog, self._trimming):
             if task:
                 task.cancel()
         await asyncio.gather(*(self._end(session) for session in list(self._sessions.values())))
@@ -218,6 +221,13 @@ class Engine:
         await session.close()
         await asyncio.to_thread(self.folders.remove, session.id)
         logger.info("session ended", extra={"session_id": session.id})
+        if not self._closed and (self._trimming is None or self._trimming.done()):
+            self._trimming = asyncio.create_task(self._trim(), name="trim")
+
+    async def _trim(self) -> None:
+        """Give back the memory of the sessions that end now."""
+        await asyncio.sleep(_TRIM_AFTER_S)
+        await asyncio.to_thread(trim)
 
     # One-shots
 

@@ -29,6 +29,23 @@ def give_back() -> bool:
     return all(mallopt(option, LARGE_BYTES) == 1 for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))
 
 
+def trim() -> bool:
+    """Return to the system what lies free between what is used; tell whether this is glibc. Any thread; milliseconds.
+
+    Sessions that have ended leave holes in the heaps of all threads, which glibc gives back at the top only: 11 MB of
+    40 sessions stayed for good.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes  # as above
+
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except AttributeError:  # musl
+        return False
+    return True
+
+
 def keep_for_good() -> None:
     """Spare what is there now (modules, routes, models) from all garbage collections to come.
 
