@@ -22,7 +22,7 @@ help:
 	@echo "make client-suites  run the test suites of nbclient and jupyter_client on kernelet"
 	@echo "make cov    run the tests and show the lines they missed"
 	@echo "make soak   start and stop many instant kernels (KERNELS=200) and look for what they leave behind"
-	@echo "make soak-service   use the service for MINUTES=3 (1440 is a day) and look for what grows"
+	@echo "make soak-service   use the service for MINUTES=3 (1440 is a day; DAY=1: a day's work at once) and look for what grows"
 	@echo "make clean  remove what make made"
 
 run: $(VENV)/has-run
@@ -69,7 +69,7 @@ soak: $(VENV)/has-dev
 	$(BIN)/python -m pytest tests/kernel/test_instant.py -k leave_no --timeout=1200
 
 soak-service: $(VENV)/has-bench
-	$(BIN)/python benchmarks/soak_service.py --minutes $(or $(MINUTES),3)
+	$(BIN)/python benchmarks/soak_service.py $(if $(DAY),--day,--minutes $(or $(MINUTES),3))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

@@ -1,6 +1,9 @@
 """The service for a long time: an execution a second, a session that comes and goes every minute, and what grows.
 
-    python benchmarks/soak_service.py [--minutes 3] [--json FILE]
+    python benchmarks/soak_service.py [--minutes 3 | --day] [--json FILE]
+
+`--day` is the work of a day, 86,400 executions and 1,440 sessions, one after the other as fast as they go: what grows
+with the work shows in some ten minutes; what grows with time alone needs the minutes.
 
 The first tenth (at most ten minutes) is for warming up. Its exit status is 1 if an execution failed, or the resident
 memory of the service drifted by more than 5 MB, or its descriptors became more, or its threads than asyncio's pool has.
@@ -24,6 +27,9 @@ import psutil
 from service import TOKEN, free_port, served
 
 SESSIONS = 4
+A_DAY = 86_400
+CHURN_EVERY = 60
+"""Executions in the life of a session, where they are not spread over time."""
 # asyncio's pool of threads grows until it has as many as it may have.
 DRIFT = {"rss_mb": 5.0, "descriptors": 0.0, "threads": min(32, (os.cpu_count() or 1) + 4)}
 CODE = "import sys; print('x' * 2_000, file=sys.stderr); [n ** 2 for n in range(100)]"
@@ -69,6 +75,17 @@ class Soak:
             self.sample(passed)
             await asyncio.sleep(max(0.0, begun + number - time.monotonic()))
 
+    async def run_a_day(self) -> None:
+        """Do a day's work; a sample's second is its execution, as if there were one each second."""
+        paths = [await self.create() for _ in range(SESSIONS)]
+        for number in range(A_DAY):
+            await self.execute(paths[number % SESSIONS])
+            if number % CHURN_EVERY == CHURN_EVERY - 1:
+                (await self.http.delete(paths.pop(0))).raise_for_status()
+                paths.append(await self.create())
+            if number % CHURN_EVERY == CHURN_EVERY // 2:
+                self.sample(number)
+
     async def create(self) -> str:
         return f"/v1/sessions/{(await self.post('/v1/sessions', {}))['session_id']}"
 
@@ -109,6 +126,7 @@ class Soak:
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3.0, help="up to 1440, which is a day")
+    parser.add_argument("--day", action="store_true", help="a day's work, as fast as it goes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report and every sample there, too")
     options = parser.parse_args()
     port = free_port()
@@ -116,8 +134,8 @@ async def main() -> int:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         address = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120, trust_env=False) as http:
-            soak = Soak(http, process, 60 * options.minutes)
-            await soak.run()
+            soak = Soak(http, process, A_DAY if options.day else 60 * options.minutes)
+            await (soak.run_a_day() if options.day else soak.run())
     report = soak.report()
     print(json.dumps(report, indent=1))
     if options.json:
