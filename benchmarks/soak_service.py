@@ -70,8 +70,7 @@ class Soak:
             number += 1
             if passed > (churned + 1) * churn_s:
                 churned += 1
-                (await self.http.delete(paths.pop(0))).raise_for_status()
-                paths.append(await self.create())
+                await self.churn(paths)
             self.sample(passed)
             await asyncio.sleep(max(0.0, begun + number - time.monotonic()))
 
@@ -81,10 +80,14 @@ class Soak:
         for number in range(A_DAY):
             await self.execute(paths[number % SESSIONS])
             if number % CHURN_EVERY == CHURN_EVERY - 1:
-                (await self.http.delete(paths.pop(0))).raise_for_status()
-                paths.append(await self.create())
+                await self.churn(paths)
             if number % CHURN_EVERY == CHURN_EVERY // 2:
                 self.sample(number)
+
+    async def churn(self, paths: list[str]) -> None:
+        """End the oldest session and begin another."""
+        (await self.http.delete(paths.pop(0))).raise_for_status()
+        paths.append(await self.create())
 
     async def create(self) -> str:
         return f"/v1/sessions/{(await self.post('/v1/sessions', {}))['session_id']}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from frontend import KERNEL_NAME, Frontend, RawKernel, Sandbox
+from rawkernel import RawClient
 
 HEAVY = (
     "jupyter_client", "tornado", "psutil", "debugpy", "matplotlib", "jedi", "parso", "fastapi", "pydantic", "numpy",
@@ -86,34 +88,37 @@ EARLY = {
 }
 
 
+@contextmanager
+def before_ipython(sandbox: Sandbox) -> Iterator[tuple[RawClient, Callable[[], object]]]:
+    """Have a client of a kernel that does not load IPython before it is told to go on."""
+    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
+    os.mkfifo(sandbox.path / "gate")
+    gate = os.open(sandbox.path / "gate", os.O_RDWR)
+    path = os.pathsep.join([str(sandbox.path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        with RawKernel(env={"PYTHONPATH": path}, sandbox=sandbox) as raw:
+            yield raw.client(), lambda: os.write(gate, b"x")
+    finally:
+        os.close(gate)
+
+
 @pytest.mark.better_than_ipykernel("it imports asyncio first, and asyncio.run() fails in a cell")
 @pytest.mark.parametrize("code, shown", EARLY.values(), ids=EARLY)
 def test_a_first_cell_that_comes_early_finds_its_loop(sandbox: Sandbox, code: str, shown: str) -> None:
     """asyncio is imported when there is nothing to do, or when a cell asks for it; this cell waited for the kernel."""
-    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
     module = "from asyncio import create_task, sleep\ntask = create_task(sleep(0))"
     (sandbox.path / "starts_a_task.py").write_text(module)
-    os.mkfifo(sandbox.path / "gate")
-    gate = os.open(sandbox.path / "gate", os.O_RDWR)
-    path = os.pathsep.join([str(sandbox.path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with RawKernel(env={"PYTHONPATH": path}, sandbox=sandbox) as raw:
-        client = raw.client()
+    with before_ipython(sandbox) as (client, go_on):
         first, second = client.execute(code), client.execute("1", user_expressions={"shown": "shown"})
         client.reply(client.send("kernel_info_request"))  # so the cells have come as well
-        os.write(gate, b"x")
+        go_on()
         assert client.reply(first)["content"]["status"] == "ok"
         assert client.reply(second)["content"]["user_expressions"]["shown"]["data"]["text/plain"] == shown
-    os.close(gate)
 
 
 def test_a_first_cell_for_a_subshell_runs_there(sandbox: Sandbox) -> None:
     """It ran in main: what has waited for the language went there, whomever it was addressed to."""
-    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
-    os.mkfifo(sandbox.path / "gate")
-    gate = os.open(sandbox.path / "gate", os.O_RDWR)
-    path = os.pathsep.join([str(sandbox.path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with RawKernel(env={"PYTHONPATH": path}, sandbox=sandbox) as raw:
-        client = raw.client()
+    with before_ipython(sandbox) as (client, go_on):
         made = client.reply(client.send("create_subshell_request", channel="control"), channel="control")
         subshell_id = made["content"]["subshell_id"]
         cell = {"code": "", "user_expressions": {"where": "__import__('threading').current_thread().name"}}
@@ -121,9 +126,8 @@ def test_a_first_cell_for_a_subshell_runs_there(sandbox: Sandbox) -> None:
             client.send("execute_request", cell, subshell_id=where)["msg_id"] for where in (subshell_id, None, "none")
         )
         client.reply(client.send("kernel_info_request"))  # so the cells have come as well
-        os.write(gate, b"x")
+        go_on()
         replies = {reply["parent_header"]["msg_id"]: reply["content"] for reply in (client.recv() for _ in "123")}
-    os.close(gate)
     shown = [replies[one]["user_expressions"]["where"]["data"]["text/plain"] for one in (beside, main)]
     assert shown == [f"'kernelet-subshell-{subshell_id}'", "'MainThread'"]
     assert replies[nowhere]["ename"] == "UnknownSubshellError"
@@ -153,12 +157,7 @@ def test_asyncio_is_not_loaded_before_code_asks_for_it_and_then_its_tasks_run(
 @pytest.mark.better_than_ipykernel("it imports IPython first")
 def test_kernel_info_does_not_wait_for_ipython(sandbox: Sandbox) -> None:
     """The import of IPython is held up until kernel_info was answered."""
-    (sandbox.path / "sitecustomize.py").write_text(HOLD_IPYTHON)
-    os.mkfifo(sandbox.path / "gate")
-    gate = os.open(sandbox.path / "gate", os.O_RDWR)
-    with RawKernel(env={"PYTHONPATH": str(sandbox.path)}, sandbox=sandbox) as raw:
-        client = raw.client()
+    with before_ipython(sandbox) as (client, go_on):
         assert client.reply(client.send("kernel_info_request"))["content"]["language_info"]["name"] == "python"
-        os.write(gate, b"x")
+        go_on()
         assert client.reply(client.execute("'IPython' in __import__('sys').modules"))["content"]["status"] == "ok"
-    os.close(gate)

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from kernelet.service.engine import Engine
+from needs import OTHER_MACHINE
 from service_tools import Sync, settings
 
 HOLES = """
@@ -35,9 +36,7 @@ keep_for_good()
 assert gc.get_freeze_count() > 1000
 """
 
-glibc = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="another machine: its C library has no malloc_trim"
-)
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason=f"{OTHER_MACHINE}its C library has no malloc_trim")
 
 
 @glibc

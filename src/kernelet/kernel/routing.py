@@ -78,10 +78,10 @@ class Routing:
 
     def take_in(self, message: Message) -> bool:
         """Let main handle what it has received, unless it is not main's or something is before it. Main thread."""
-        main, subshell_id = self._kernel.main, message.subshell_id
+        main = self._kernel.main
         if main is None or main.busy:
             return False
-        lane = main if subshell_id is None else self._kernel.subshells.get(subshell_id)
+        lane = self._addressed(message, main)
         self.heard = True
         if lane is main:
             main.take_in(message)
@@ -99,8 +99,7 @@ class Routing:
 
     def _route_shell(self, message: Message, main: Lane) -> None:
         """Choose among main, a subshell, and whoever may answer for a main that is busy."""
-        subshell_id = message.subshell_id
-        lane = main if subshell_id is None else self._kernel.subshells.get(subshell_id)
+        lane = self._addressed(message, main)
         if lane is None:
             self._kernel.control.post(message)  # which answers that there is no such subshell
         elif lane is not main and message.msg_type in COMM_MESSAGES:
@@ -153,5 +152,9 @@ class Routing:
         """Return who handles a message that has waited for the language."""
         if message.channel == "control":
             return self._kernel.control
-        lane = main if message.subshell_id is None else self._kernel.subshells.get(message.subshell_id)
-        return self._kernel.control if lane is None else lane  # control answers that there is no such subshell
+        return self._addressed(message, main) or self._kernel.control  # which answers that there is no such subshell
+
+    def _addressed(self, message: Message, main: Lane) -> Lane | None:
+        """Return the lane that a message of shell names, main's where it names none; None: there is no such one."""
+        subshell_id = message.subshell_id
+        return main if subshell_id is None else self._kernel.subshells.get(subshell_id)

@@ -199,6 +199,17 @@ def loads_object(raw: bytes, name: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+def split(frames: Sequence[Buffer]) -> tuple[int, tuple[bytes, ...]]:
+    """Return where the delimiter is, and the signature and the four JSON frames behind it. Raises MalformedMessage."""
+    try:
+        at = frames.index(DELIMITER)
+    except ValueError:
+        raise MalformedMessage("no delimiter") from None
+    if len(frames) < at + 6:
+        raise MalformedMessage(f"{len(frames) - at - 1} frames after the delimiter, at least 5 needed")
+    return at, tuple(map(bytes, frames[at + 1 : at + 6]))
+
+
 class Codec:
     """Signs and encodes what we send; verifies and decodes what we get. One for the process: it has one session id."""
 
@@ -276,13 +287,7 @@ class Codec:
         Raises MalformedMessage when there is no delimiter, the signature is wrong or was seen before, or the header
         is no JSON object with the required strings.
         """
-        try:
-            at = frames.index(DELIMITER)
-        except ValueError:
-            raise MalformedMessage("no delimiter") from None
-        if len(frames) < at + 6:
-            raise MalformedMessage(f"{len(frames) - at - 1} frames after the delimiter, at least 5 needed")
-        signature, header_raw, parent_raw, metadata_raw, content_raw = map(bytes, frames[at + 1 : at + 6])
+        at, (signature, header_raw, parent_raw, metadata_raw, content_raw) = split(frames)
         if self._signer is not None:
             self._verify(signature, (header_raw, parent_raw, metadata_raw, content_raw))
         header = loads_object(header_raw, "header")

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Final
+from typing import Any, Final
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 """Of mallopt(3)."""
 LARGE_BYTES: Final = 128 * 1024
+
+
+def _of_glibc(name: str) -> Any:
+    """Return a function of glibc's for its heap; None with another C library (musl), which has no such thing."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # only servers need it
+
+    return getattr(ctypes.CDLL(None), name, None)
 
 
 def give_back() -> bool:
@@ -18,15 +27,10 @@ def give_back() -> bool:
     Left alone it raises its threshold to the largest block it has seen freed: a flood of messages of a megabyte then
     leaves holes in the heaps of all threads, and the process tens of megabytes larger for good.
     """
-    if sys.platform != "linux":
-        return False
-    import ctypes  # only servers need it
-
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # musl: it has no such thresholds
-        return False
-    return all(mallopt(option, LARGE_BYTES) == 1 for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))
+    mallopt = _of_glibc("mallopt")
+    return mallopt is not None and all(
+        mallopt(option, LARGE_BYTES) == 1 for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
+    )
 
 
 def trim() -> bool:
@@ -35,15 +39,10 @@ def trim() -> bool:
     Sessions that have ended leave holes in the heaps of all threads, which glibc gives back at the top only: 11 MB of
     40 sessions stayed for good.
     """
-    if sys.platform != "linux":
-        return False
-    import ctypes  # as above
-
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except AttributeError:  # musl
-        return False
-    return True
+    malloc_trim = _of_glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+    return malloc_trim is not None
 
 
 def keep_for_good() -> None:

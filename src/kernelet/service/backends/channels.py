@@ -1,4 +1,4 @@
-"""A client's end of one kernel's sockets: requests out, messages in. The only file of the service that knows ZMQ.
+"""A client's end of one kernel's sockets: requests out, messages in. Only this and `broken.py` know ZMQ.
 
 jupyter_client's channels would do as well, and were what was here: a third of the service's CPU for a small execution
 (futures around every receive, dates that nobody reads made of text). Kernels are still started by jupyter_client.
@@ -18,8 +18,8 @@ from typing import Any, Final, cast
 
 import zmq
 
-from kernelet.protocol.codec import DELIMITER, Codec, MalformedMessage, loads, loads_object
-from kernelet.service.backends.backend import GAP, Message
+from kernelet.protocol.codec import Codec, MalformedMessage, loads, loads_object, split
+from kernelet.service.backends.backend import GAP, Listener, Message
 from kernelet.service.backends.broken import broken
 
 logger = logging.getLogger("kernelet.service")
@@ -33,22 +33,13 @@ _AT_ONCE: Final = 32
 """Messages of one channel that are read before others of the loop have their turn."""
 _LOOK_S: Final = 0.02
 
-Take = Callable[[str, Message], Awaitable[None] | None]
-"""Gets the channel and each message. What it returns is awaited before the channel's next message is read."""
-
 
 def decode(codec: Codec, frames: Sequence[bytes]) -> Message:
     """Return the message in frames from the wire, as jupyter_client has one. Raises MalformedMessage.
 
     Not `Codec.decode`: that one remembers signatures, against replayed requests; nobody replays a kernel's answers.
     """
-    try:
-        at = frames.index(DELIMITER)
-    except ValueError:
-        raise MalformedMessage("no delimiter") from None
-    if len(frames) < at + 6:
-        raise MalformedMessage(f"{len(frames) - at - 1} frames after the delimiter, at least 5 needed")
-    signature, parts = frames[at + 1], frames[at + 2 : at + 6]
+    at, (signature, *parts) = split(frames)
     if not hmac.compare_digest(codec.sign(parts), signature):
         raise MalformedMessage("bad signature")
     header = loads_object(parts[0], "header")
@@ -133,14 +124,14 @@ class _Channel:
 class Channels:
     """The channels of one kernel; its heartbeat is not asked: on one machine its death is told otherwise."""
 
-    def __init__(self, connection: Mapping[str, Any], max_message: int, take: Take) -> None:
-        """`connection` is what a connection file has, its key in bytes.
+    def __init__(self, connection: Mapping[str, Any], max_message: int, listener: Listener) -> None:
+        """`connection` is what a connection file has, its key in bytes. `listener` may be replaced at any time.
 
         A message of more than `max_message` bytes breaks its connection: code can send what it likes.
         """
         self._connection = connection
         self._max_message = max_message
-        self._take = take
+        self.listener = listener
         session = uuid.uuid4().hex
         scheme = connection.get("signature_scheme") or "hmac-sha256"
         self._codec = Codec(connection["key"], scheme, session, lambda: datetime.now(UTC).isoformat(), "kernelet")
@@ -189,7 +180,7 @@ class Channels:
             if self._welcomed:
                 message = {**message, "header": {**message["header"], "msg_type": GAP}}
             self._welcomed = True
-        return self._take(channel, message)
+        return self.listener(channel, message)
 
     async def _mend(self) -> None:
         """Read iopub on a new socket whenever the one that it had hears nothing any more."""

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from kernelet.launch import spec
 from kernelet.launch.provisioner import ZygoteProvisioner
-from kernelet.service.backends.backend import Kernel, KernelRequest, Listener, Message
+from kernelet.service.backends.backend import Kernel, KernelRequest, Listener
 from kernelet.service.backends.channels import Channels
 from kernelet.service.backends.processes import MARK, kill_tree, started_at
 from kernelet.service.backends.readiness import Readiness
@@ -49,17 +49,16 @@ class LocalKernel:
         self._manager = manager
         assert manager.provisioner is not None, "start_kernel comes first"
         self._provisioner = manager.provisioner
-        self._listener: Listener = lambda channel, message: None
         self._born = started_at(self.pid)
         self._dead = asyncio.Event()
         self._leaving = False
         self._killing: asyncio.Task[None] | None = None
-        self._channels = Channels(manager.get_connection_info(), max_message, self._hear)
+        self._channels = Channels(manager.get_connection_info(), max_message, lambda channel, message: None)
         self._watching = asyncio.create_task(self._watch())
 
     def listen(self, listener: Listener) -> None:
         """Hand all messages to `listener` from now on."""
-        self._listener = listener
+        self._channels.listener = listener
 
     async def send(self, channel: str, msg_type: str, content: Mapping[str, Any], msg_id: str) -> None:
         """Send a request."""
@@ -68,9 +67,6 @@ class LocalKernel:
         if self.gone.done() or self._killing:
             raise ConnectionError("the kernel is gone")
         self._channels.send(channel, msg_type, content, msg_id)
-
-    def _hear(self, channel: str, message: Message) -> Awaitable[None] | None:
-        return self._listener(channel, message)
 
     async def interrupt(self) -> None:
         """Send SIGINT to the kernel's process group, or an interrupt_request where its spec wants that."""
