@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -69,6 +70,18 @@ def alive(pid: int) -> bool:
         return False
 
 
+def wait_for_end(pid: int) -> None:
+    """Wait until a killed process has ended: kill() returns before, and a grandchild's end nobody waits for."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([fd], [], [], DEADLINE_S)
+    finally:
+        os.close(fd)
+
+
 def test_all_descendants_are_found_parents_first(tree: subprocess.Popen[str]) -> None:
     found = descendants(tree.pid)
     assert len(found) == 2
@@ -122,4 +135,6 @@ def test_children_that_will_not_end_are_killed_after_the_grace() -> None:
     assert len(pids) == 2
     assert status == -signal.SIGKILL
     assert elapsed >= 0.1
+    for pid in pids:
+        wait_for_end(pid)
     assert not any(map(alive, pids))
